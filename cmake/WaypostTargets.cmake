@@ -1,0 +1,28 @@
+# Functions that give every target of Waypost the same warnings and the same places.
+
+add_library(waypost_warnings INTERFACE)
+target_compile_options(waypost_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Wold-style-cast -Wcast-qual -Woverloaded-virtual -Wimplicit-fallthrough -Werror)
+
+# waypost_library(NAME SOURCES a.cc ... LINK target ...)
+# A static library of one engine folder.  Headers are included as "folder/name.h" and <waypost/name.h>.
+function(waypost_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/engine)
+  target_link_libraries(${name} PUBLIC ${arg_LINK} PRIVATE waypost_warnings)
+endfunction()
+
+# waypost_test(NAME SOURCES a_test.cc ... LINK target ...)
+# One GoogleTest program of one tests/ folder; each TEST is a test of ctest.
+function(waypost_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE
+    WAYPOST_TEST_DATA="${PROJECT_SOURCE_DIR}/tests" WAYPOST_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gmock GTest::gtest_main waypost_warnings)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+endfunction()

@@ -1,0 +1,20 @@
+#include "base/log.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+namespace waypost {
+namespace {
+
+// A logger of our own, not spdlog's default one: the embedding program may have configured that.
+spdlog::logger& Logger() {
+  static spdlog::logger logger("waypost", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  return logger;
+}
+
+}  // namespace
+
+void LogInfo(std::string_view message) { Logger().info("{}", message); }
+void LogWarning(std::string_view message) { Logger().warn("{}", message); }
+
+}  // namespace waypost

@@ -1,0 +1,14 @@
+// What Waypost tells beside its errors: a line on stderr, through spdlog.
+//
+// A log line never replaces an error: it is for what went on all the same (a fall-back, a sweep, an error
+// that nobody collected).
+#pragma once
+
+#include <string_view>
+
+namespace waypost {
+
+void LogInfo(std::string_view message);
+void LogWarning(std::string_view message);
+
+}  // namespace waypost
