@@ -1,0 +1,61 @@
+// CheckpointReader: what is in a checkpoint, without an engine.
+//
+// Opens the index and all data files at once, so that a checkpoint replaced or deleted by rename
+// meanwhile does no harm.  Reads TensorFlow's checkpoints as well as Waypost's own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "waypost/error.h"
+#include "waypost/tensor.h"
+
+namespace waypost {
+
+class CheckpointReader {
+ public:
+  class Impl;
+
+  // Where the bytes of one stored tensor or slice are.
+  struct Extent {
+    TensorSlice slice;          // empty for a tensor stored whole
+    int shard = 0;              // number of its data file
+    std::uint64_t offset = 0;   // bytes from the start of that file
+    std::uint64_t size_bytes = 0;
+    std::uint32_t crc32c = 0;   // of the bytes, unmasked
+  };
+  struct TensorInfo {
+    std::string name;  // any bytes, not always UTF-8
+    DType dtype = DType::kInvalid;
+    Shape shape;
+    bool is_sliced = false;
+    std::vector<Extent> extents;  // one, or one for each stored slice
+  };
+
+  // Throws kNotFound when there is no PREFIX.index, kDataLoss when it is damaged, kInvalidArgument when
+  // it was written by a newer format version.
+  explicit CheckpointReader(const std::string& prefix);
+  ~CheckpointReader();
+  CheckpointReader(CheckpointReader&&) noexcept;
+  CheckpointReader& operator=(CheckpointReader&&) noexcept;
+
+  int shard_count() const noexcept;
+  // The checkpoint's tensors in ascending byte order of their names; slices under their full name.
+  std::vector<TensorInfo> List() const;
+  std::optional<TensorInfo> Find(std::string_view name) const;
+
+  // Fills `target`, whose dtype and shape must be the tensor's (or the slice's), and verifies what was
+  // read.  kNotFound, kInvalidArgument; kDataLoss names file, tensor and offset, and leaves the target
+  // undefined.
+  void Read(std::string_view name, const TensorView& target) const;
+  void ReadSlice(std::string_view name, const TensorSlice& slice, const TensorView& target) const;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace waypost
