@@ -38,8 +38,8 @@ void AppendFixed(std::string& target, T value) {
 void AppendVarint(std::string& target, std::uint64_t value);
 std::size_t VarintBytes(std::uint64_t value) noexcept;
 
-// ByteReader takes values off the front of a span.  Every Read gives nullopt, and takes nothing, when the
-// bytes left do not hold one; the caller says what that means for its file.
+// ByteReader takes values off the front of a span.  Every Read gives nullopt, and takes nothing,
+// when the bytes left do not hold one; the caller says what that means for its file.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> bytes) noexcept : bytes_(bytes) {}

@@ -9,6 +9,6 @@ namespace waypost::internal {
 
 }  // namespace waypost::internal
 
-#define WAYPOST_CHECK(condition) \
+#define WAYPOST_CHECK(condition)      \
   ((condition) ? static_cast<void>(0) \
                : ::waypost::internal::CheckFailed(#condition, __FILE__, __LINE__))

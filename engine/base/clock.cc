@@ -8,7 +8,8 @@ namespace {
 class RealClock final : public Clock {
  public:
   double NowSeconds() const override {
-    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
   }
 };
 

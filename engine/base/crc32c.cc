@@ -66,9 +66,10 @@ std::uint32_t ExtendCrc32cPortable(std::uint32_t crc, std::span<const std::byte>
   return ~crc;
 }
 
-std::uint32_t CombineCrc32c(std::uint32_t crc_a, std::uint32_t crc_b, std::uint64_t size_b) noexcept {
-  // The inversions at start and end of both CRCs cancel out, so shifting crc_a past size_b zero bytes
-  // and adding crc_b is all there is to it.
+std::uint32_t CombineCrc32c(std::uint32_t crc_a, std::uint32_t crc_b,
+                            std::uint64_t size_b) noexcept {
+  // The inversions at start and end of both CRCs cancel out, so shifting crc_a past size_b zero
+  // bytes and adding crc_b is all there is to it.
   for (; size_b != 0; size_b &= size_b - 1) {
     crc_a = MultiplyModulo(kPowers[static_cast<std::size_t>(std::countr_zero(size_b))], crc_a);
   }

@@ -8,7 +8,8 @@
 
 namespace waypost {
 
-// What was being done when an errno arrived: a failed read is lost data, a failed write can be tried again.
+// What was being done when an errno arrived: a failed read is lost data, a failed write can be
+// tried again.
 enum class IoDirection { kRead, kWrite };
 
 Code CodeFromErrno(int errno_value, IoDirection direction) noexcept;

@@ -14,6 +14,12 @@ spdlog::logger& Logger() {
 
 }  // namespace
 
+void SetLogLevel(LogLevel level) {
+  Logger().set_level(level == LogLevel::kInfo      ? spdlog::level::info
+                     : level == LogLevel::kWarning ? spdlog::level::warn
+                                                   : spdlog::level::off);
+}
+
 void LogInfo(std::string_view message) { Logger().info("{}", message); }
 void LogWarning(std::string_view message) { Logger().warn("{}", message); }
 

@@ -18,17 +18,39 @@ struct DTypeInfo {
 
 // Indexed by TensorFlow's number.
 constexpr std::array<DTypeInfo, 34> kDTypes = {{
-    {"invalid", 0},         {"float32", 4},           {"float64", 8},
-    {"int32", 4},           {"uint8", 1},             {"int16", 2},
-    {"int8", 1},            {"string", 0},            {"complex64", 8},
-    {"int64", 8},           {"bool", 1},              {"qint8", 1},
-    {"quint8", 1},          {"qint32", 4},            {"bfloat16", 2},
-    {"qint16", 2},          {"quint16", 2},           {"uint16", 2},
-    {"complex128", 16},     {"float16", 2},           {"resource", 0},
-    {"variant", 0},         {"uint32", 4},            {"uint64", 8},
-    {"float8_e5m2", 1},     {"float8_e4m3fn", 1},     {"float8_e4m3fnuz", 1},
-    {"float8_e4m3b11fnuz", 1}, {"float8_e5m2fnuz", 1}, {"int4", 1},
-    {"uint4", 1},           {"int2", 1},              {"uint2", 1},
+    {"invalid", 0},
+    {"float32", 4},
+    {"float64", 8},
+    {"int32", 4},
+    {"uint8", 1},
+    {"int16", 2},
+    {"int8", 1},
+    {"string", 0},
+    {"complex64", 8},
+    {"int64", 8},
+    {"bool", 1},
+    {"qint8", 1},
+    {"quint8", 1},
+    {"qint32", 4},
+    {"bfloat16", 2},
+    {"qint16", 2},
+    {"quint16", 2},
+    {"uint16", 2},
+    {"complex128", 16},
+    {"float16", 2},
+    {"resource", 0},
+    {"variant", 0},
+    {"uint32", 4},
+    {"uint64", 8},
+    {"float8_e5m2", 1},
+    {"float8_e4m3fn", 1},
+    {"float8_e4m3fnuz", 1},
+    {"float8_e4m3b11fnuz", 1},
+    {"float8_e5m2fnuz", 1},
+    {"int4", 1},
+    {"uint4", 1},
+    {"int2", 1},
+    {"uint2", 1},
     {"float4_e2m1fn", 1},
 }};
 
@@ -62,12 +84,14 @@ std::int64_t ElementCount(const Shape& shape) {
   bool empty = false;
   for (const std::int64_t dim : shape) {
     if (dim < 0) {
-      throw Error(Code::kInvalidArgument, fmt::format("shape {} has a negative dimension", ShapeText(shape)));
+      throw Error(Code::kInvalidArgument,
+                  fmt::format("shape {} has a negative dimension", ShapeText(shape)));
     }
     if (dim == 0) {
       empty = true;
     } else if (count > std::numeric_limits<std::int64_t>::max() / dim) {
-      throw Error(Code::kInvalidArgument, fmt::format("shape {} has too many elements", ShapeText(shape)));
+      throw Error(Code::kInvalidArgument,
+                  fmt::format("shape {} has too many elements", ShapeText(shape)));
     } else {
       count *= dim;
     }
@@ -100,7 +124,8 @@ Shape SliceShape(const Shape& full_shape, const TensorSlice& slice) {
       shape[i] = full_shape[i];
       continue;
     }
-    if (start < 0 || length <= 0 || start > full_shape[i] || length > full_shape[i] - start) throw fail();
+    if (start < 0 || length <= 0 || start > full_shape[i] || length > full_shape[i] - start)
+      throw fail();
     shape[i] = length;
   }
   return shape;
@@ -113,9 +138,10 @@ ConstTensorView::ConstTensorView(const void* data, DType dtype, Shape shape)
     throw Error(Code::kInvalidArgument,
                 fmt::format("a tensor view cannot have dtype {}", DTypeName(dtype)));
   }
-  if (static_cast<std::uint64_t>(element_count_) > std::numeric_limits<std::int64_t>::max() / width) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("shape {} of {} has too many bytes", ShapeText(shape_), DTypeName(dtype)));
+  if (static_cast<std::uint64_t>(element_count_) >
+      std::numeric_limits<std::int64_t>::max() / width) {
+    throw Error(Code::kInvalidArgument, fmt::format("shape {} of {} has too many bytes",
+                                                    ShapeText(shape_), DTypeName(dtype)));
   }
   if (data == nullptr && element_count_ != 0) {
     throw Error(Code::kInvalidArgument,

@@ -10,7 +10,8 @@ class HostDevice final : public Device {
   std::string_view name() const noexcept override { return "host"; }
   bool Owns(const void* /*address*/) const noexcept override { return true; }
 
-  Ticket StartCopyToHost(std::span<std::byte> target, const std::byte* source, void* /*stream*/) override {
+  Ticket StartCopyToHost(std::span<std::byte> target, const std::byte* source,
+                         void* /*stream*/) override {
     if (!target.empty()) std::memcpy(target.data(), source, target.size());
     return 0;
   }

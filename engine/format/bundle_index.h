@@ -2,12 +2,13 @@
 //
 //   MappedFile -> TableReader -> [BundleIndex] -> CheckpointReader, Committer, tools
 //
-// Every value is checked before it is used; what is wrong gives kDataLoss with the file, the tensor and
-// the reason.  After Parse the following holds:
+// Every value is checked before it is used; what is wrong gives kDataLoss with the file, the tensor
+// and the reason.  After Parse the following holds:
 //   - 1 <= shard_count; the version is one we may read; the byte order is one of the two;
 //   - keys ascend strictly, every key is a tensor's name or a slice key that a `slices` list names;
 //   - dtype is known; shapes have a count that times the element's width fits 63 bits;
-//   - size_bytes is what dtype and shape ask for (strings and variants: at least what they must have);
+//   - size_bytes is what dtype and shape ask for (strings and variants: at least what they must
+//   have);
 //   - 0 <= offset, offset + size_bytes fits 63 bits, 0 <= shard < shard_count;
 //   - slices lie within their tensor, have its dtype and their own shape, and do not overlap;
 //   - chunk checksums, where present, are as many as the size asks for and combine to crc32c.
@@ -47,7 +48,8 @@ struct StoredTensor {
 
 class BundleIndex {
  public:
-  // `path` is for messages.  Throws kDataLoss, or kInvalidArgument for a version that we may not read.
+  // `path` is for messages.  Throws kDataLoss, or kInvalidArgument for a version that we may not
+  // read.
   static BundleIndex Parse(std::span<const std::byte> file, const std::string& path);
 
   const BundleHeader& header() const noexcept { return header_; }
@@ -66,18 +68,25 @@ class BundleIndexWriter {
  public:
   explicit BundleIndexWriter(BundleHeader header);
 
-  // Adds a tensor or slice.  `full_shape` and `slice` as in NamedTensor: an empty slice is a tensor stored
-  // whole.  Slices of one name are listed in the order they are added.  Entries may come in any order.
-  // Throws kInvalidArgument for a duplicate.
-  void Add(const std::string& name, const Shape& full_shape, const TensorSlice& slice, BundleEntry entry);
+  // Adds a tensor or slice.  `full_shape` and `slice` as in NamedTensor: an empty slice is a tensor
+  // stored whole.  Slices of one name are listed in the order they are added.  Entries may come in
+  // any order. A slice as large as the whole is stored as the whole.  `entry` has the stored shape
+  // and no slices. Throws kInvalidArgument for a duplicate, for a name both whole and in slices,
+  // and for slices of one name that differ in dtype or full shape.
+  void Add(const std::string& name, const Shape& full_shape, const TensorSlice& slice,
+           const BundleEntry& entry);
 
   // The bytes of the index file: LevelDB's table, block_size 262144, no compression.
   std::string Finish();
 
  private:
+  void AddWhole(const std::string& name, const BundleEntry& entry);
+  void AddSlice(const std::string& name, const Shape& full_shape, const TensorSlice& slice,
+                const BundleEntry& entry);
+
   BundleHeader header_;
-  std::map<std::string, std::string> entries_;     // encoded key -> encoded entry
-  std::map<std::string, BundleEntry> sliced_;      // name -> the sliced tensor's own entry
+  std::map<std::string, std::string> entries_;  // encoded key -> encoded entry
+  std::map<std::string, BundleEntry> sliced_;   // name -> the sliced tensor's own entry
 };
 
 }  // namespace waypost

@@ -11,7 +11,8 @@ namespace waypost {
 std::string IndexPath(const std::string& prefix);  // PREFIX.index
 // PREFIX.data-SSSSS-of-NNNNN
 std::string DataPath(const std::string& prefix, int shard, int shard_count);
-// PREFIX without a trailing "-[0-9?]+-of-[0-9]+" (as TensorFlow strips V1's shard suffix) + "." + suffix
+// PREFIX without a trailing "-[0-9?]+-of-[0-9]+" (as TensorFlow strips V1's shard suffix) + "." +
+// suffix
 std::string MetaGraphPath(const std::string& prefix, std::string_view suffix = "meta");
 
 // Names of a save that is not committed: PATH.waypost-<16 hex digits>.tmp, and the lock file
@@ -20,7 +21,8 @@ std::string TemporaryPath(const std::string& path, std::uint64_t save_id);
 std::string LockPath(const std::string& prefix, std::uint64_t save_id);
 std::string SaveIdText(std::uint64_t save_id);  // 16 lower-case hex digits
 
-// Reading names back; they work on whole paths and on base names alike.  nullopt: another kind of name.
+// Reading names back; they work on whole paths and on base names alike.  nullopt: another kind of
+// name.
 struct TemporaryName {
   std::string path;  // what the file was to become
   std::uint64_t save_id = 0;

@@ -1,5 +1,5 @@
-// TFRecord framing, as event files use it (docs/format.md, "Event files"): length, its masked CRC, the
-// data, its masked CRC.
+// TFRecord framing, as event files use it (docs/format.md, "Event files"): length, its masked CRC,
+// the data, its masked CRC.
 #pragma once
 
 #include <cstddef>
@@ -19,9 +19,9 @@ class RecordReader {
   // `path` is for messages.
   RecordReader(std::span<const std::byte> file, std::string path);
 
-  // True with the next record's data in `data`; false at the end.  A file that ends within a record (a
-  // writer was killed, or is not done) ends before it, and torn_bytes() says how much was left.  Throws
-  // kDataLoss for a checksum that does not match.
+  // True with the next record's data in `data`; false at the end.  A file that ends within a record
+  // (a writer was killed, or is not done) ends before it, and torn_bytes() says how much was left.
+  // Throws kDataLoss for a checksum that does not match.
   bool Next(std::span<const std::byte>& data);
 
   std::uint64_t offset() const noexcept { return offset_; }  // of the next record

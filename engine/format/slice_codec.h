@@ -1,5 +1,5 @@
-// The index keys of tensor slices: TensorFlow's OrderedCode of (0, name, rank, start and length of each
-// dimension), see docs/format.md "Keys of slices".
+// The index keys of tensor slices: TensorFlow's OrderedCode of (0, name, rank, start and length of
+// each dimension), see docs/format.md "Keys of slices".
 #pragma once
 
 #include <optional>

@@ -1,10 +1,10 @@
 // FileSystem: the seam between the engine and everything that can be lost.
 //
-// Every byte and every name that a checkpoint is made of goes through it, the data path's too (it makes
-// the IoBackend), so that a test can fail the n-th call (tests/support/faulty_file_system.h) and a
-// simulated disk can lose what was not synced (tests/support/sim_file_system.h).
+// Every byte and every name that a checkpoint is made of goes through it, the data path's too (it
+// makes the IoBackend), so that a test can fail the n-th call (tests/support/faulty_file_system.h)
+// and a simulated disk can lose what was not synced (tests/support/sim_file_system.h).
 //
-// Threads:  a FileSystem may be used by many threads at once; each object it makes by one at a time.
+// Threads:  a FileSystem may be used by many threads at once, each object it makes by one.
 // Errors:   Error with operation, path and reason; nothing returns an error that can be overlooked.
 // Lifetime: files, locks, mappings and backends must not outlive their FileSystem.
 #pragma once
@@ -67,11 +67,11 @@ class DataFile {
   virtual ~DataFile() = default;
   virtual const std::string& path() const noexcept = 0;
   virtual std::uint64_t size() const = 0;
-  // Reserves room, so that a full disk shows here and not mid-save: kResourceExhausted.  Size becomes
-  // `size_bytes`.
+  // Reserves room, so that a full disk shows here and not mid-save: kResourceExhausted.  Size
+  // becomes `size_bytes`.
   virtual void Reserve(std::uint64_t size_bytes) = 0;
-  // fdatasync: bytes and size survive a power cut afterwards (the name needs SyncDirectory).  After a
-  // failed write or sync the file must be given up.
+  // fdatasync: bytes and size survive a power cut afterwards (the name needs SyncDirectory).  After
+  // a failed write or sync the file must be given up.
   virtual void DataSync() = 0;
 };
 
@@ -103,7 +103,9 @@ class FileSystem {
   virtual std::vector<std::string> List(const std::string& directory) = 0;
   virtual void CreateDirectory(const std::string& path) = 0;  // one level; kAlreadyExists
   virtual void Rename(const std::string& from, const std::string& to) = 0;
-  virtual void Remove(const std::string& path) = 0;
+  virtual void Remove(const std::string& path) = 0;  // a file
+  // fsync: the names in the directory survive a power cut afterwards.  No error where the file
+  // system has nothing to sync for a directory (EINVAL).
   virtual void SyncDirectory(const std::string& path) = 0;
 
   // Waits for the exclusive lock of an existing file or directory; kTaken or kUnsupported.
@@ -115,23 +117,24 @@ class FileSystem {
 // The operating system's files.  It has no state, and outlives everything.
 FileSystem& PosixFileSystem() noexcept;
 
-// ---- Pieces made of the above --------------------------------------------------------------------
+// ---- Pieces made of the above ------------------------------------------------------------------
 
 // "a/b" -> "a", "/b" -> "/", "b" -> ".": never empty, so that it can be opened and synced.
 std::string DirectoryOf(const std::string& path);
 std::string BaseName(const std::string& path);
 std::string JoinPath(const std::string& directory, const std::string& name);
 
-// Makes all missing levels of `path`, each with its parent synced, so that a file created and synced in
-// it survives a power cut.  An existing directory is fine; an existing file is kFailedPrecondition.
+// Makes all missing levels of `path`, each with its parent synced, so that a file created and
+// synced in it survives a power cut.  An existing directory is fine, and its parent is synced too
+// (its maker may have been killed before that); an existing file is kFailedPrecondition.
 void CreateDirectories(FileSystem& fs, const std::string& path);
 
 // The whole of a small file.  kResourceExhausted when it is larger than `size_max`.
 std::string ReadFile(FileSystem& fs, const std::string& path, std::uint64_t size_max);
 
-// Replaces `path` by `content` so that a power cut leaves the old or the new file, whole: writes and
-// syncs `temporary_path`, renames it, syncs the directory.  On an error before the rename the temporary
-// file is removed.
+// Replaces `path` by `content` so that a power cut leaves the old or the new file, whole: writes
+// and syncs `temporary_path`, renames it, syncs the directory.  On an error before the rename the
+// temporary file is removed.
 void ReplaceFile(FileSystem& fs, const std::string& path, const std::string& temporary_path,
                  std::span<const std::byte> content);
 

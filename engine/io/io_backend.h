@@ -1,7 +1,8 @@
 // IoBackend: reads and writes at offsets, submitted and completed apart.
 //
-// This is what IoRing drives.  A backend only starts transfers and reports what became of them: short
-// transfers, EINTR and EAGAIN are passed up as they are and settled in IoRing, once for all backends.
+// This is what IoRing drives.  A backend only starts transfers and reports what became of them:
+// short transfers, EINTR and EAGAIN are passed up as they are and settled in IoRing, once for all
+// backends.
 //
 // Threads:  one thread at a time.
 // Errors:   a completion carries bytes or -errno; nothing here throws for a failed transfer.
@@ -19,8 +20,8 @@ class DataFile;
 struct IoRequest {
   enum class Kind : std::uint8_t { kRead, kWrite };
   Kind kind = Kind::kRead;
-  DataFile* file = nullptr;    // must live until the completion
-  std::byte* data = nullptr;   // read: written by the backend until the completion; write: only read
+  DataFile* file = nullptr;   // must live until the completion
+  std::byte* data = nullptr;  // read: written by the backend until the completion; write: only read
   std::size_t size = 0;
   std::uint64_t offset = 0;
   std::uint64_t tag = 0;  // the submitter's; comes back with the completion
@@ -37,8 +38,8 @@ class IoBackend {
   virtual ~IoBackend() = default;
   // Requires: fewer than depth() requests are in flight.
   virtual void Submit(const IoRequest& request) = 0;
-  // Waits for at least one completion and gives those that are there, at most `completions.size()`, in
-  // any order.  Requires: a request is in flight.
+  // Waits for at least one completion and gives those that are there, at most `completions.size()`,
+  // in any order.  Requires: a request is in flight.
   virtual std::size_t Wait(std::span<IoCompletion> completions) = 0;
   // Requests that may be in flight at once.
   virtual std::size_t depth() const noexcept = 0;

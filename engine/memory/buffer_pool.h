@@ -1,8 +1,9 @@
 // BufferPool: the staging ring's memory, a fixed number of windows of kWindowBytes.
 //
 // One mapping, 2 MiB-aligned and advised to be huge pages (they double direct I/O's speed,
-// docs/performance.md), kept out of forked children.  The pool never grows: who finds it empty waits for
-// a transfer to end and asks again, and that back-pressure bounds the memory of saves and restores.
+// docs/performance.md), kept out of forked children.  The pool never grows: who finds it empty
+// waits for a transfer to end and asks again, and that back-pressure bounds the memory of saves and
+// restores.
 //
 // Threads:  any; the pool is guarded by a mutex.
 // Lifetime: the pool must outlive its buffers.

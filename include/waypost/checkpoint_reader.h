@@ -22,11 +22,11 @@ class CheckpointReader {
 
   // Where the bytes of one stored tensor or slice are.
   struct Extent {
-    TensorSlice slice;          // empty for a tensor stored whole
-    int shard = 0;              // number of its data file
-    std::uint64_t offset = 0;   // bytes from the start of that file
+    TensorSlice slice;         // empty for a tensor stored whole
+    int shard = 0;             // number of its data file
+    std::uint64_t offset = 0;  // bytes from the start of that file
     std::uint64_t size_bytes = 0;
-    std::uint32_t crc32c = 0;   // of the bytes, unmasked
+    std::uint32_t crc32c = 0;  // of the bytes, unmasked
   };
   struct TensorInfo {
     std::string name;  // any bytes, not always UTF-8
@@ -36,8 +36,8 @@ class CheckpointReader {
     std::vector<Extent> extents;  // one, or one for each stored slice
   };
 
-  // Throws kNotFound when there is no PREFIX.index, kDataLoss when it is damaged, kInvalidArgument when
-  // it was written by a newer format version.
+  // Throws kNotFound when there is no PREFIX.index, kDataLoss when it is damaged, kInvalidArgument
+  // when it was written by a newer format version.
   explicit CheckpointReader(const std::string& prefix);
   ~CheckpointReader();
   CheckpointReader(CheckpointReader&&) noexcept;
@@ -48,9 +48,9 @@ class CheckpointReader {
   std::vector<TensorInfo> List() const;
   std::optional<TensorInfo> Find(std::string_view name) const;
 
-  // Fills `target`, whose dtype and shape must be the tensor's (or the slice's), and verifies what was
-  // read.  kNotFound, kInvalidArgument; kDataLoss names file, tensor and offset, and leaves the target
-  // undefined.
+  // Fills `target`, whose dtype and shape must be the tensor's (or the slice's), and verifies what
+  // was read.  kNotFound, kInvalidArgument; kDataLoss names file, tensor and offset, and leaves the
+  // target undefined.
   void Read(std::string_view name, const TensorView& target) const;
   void ReadSlice(std::string_view name, const TensorSlice& slice, const TensorView& target) const;
 

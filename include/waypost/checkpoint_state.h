@@ -1,7 +1,7 @@
 // The `checkpoint` state file: which checkpoint of a directory is the latest, and which are kept.
 //
-// TensorFlow's file and functions (python/checkpoint/checkpoint_management.py): a CheckpointState message
-// in text format.  Prefixes are taken literally, except V1's sharded form P-?????-of-NNNNN.
+// TensorFlow's file and functions (python/checkpoint/checkpoint_management.py): a CheckpointState
+// message in text format.  Prefixes are taken literally, except V1's sharded form P-?????-of-NNNNN.
 #pragma once
 
 #include <optional>
@@ -11,15 +11,16 @@
 namespace waypost {
 
 struct CheckpointState {
-  std::string model_checkpoint_path;                  // the latest
-  std::vector<std::string> all_model_checkpoint_paths;  // all that are kept, oldest first
-  std::vector<double> all_model_checkpoint_timestamps;  // seconds since 1970, one a path, or none
-  std::optional<double> last_preserved_timestamp;
+  std::string model_checkpoint_path = {};                    // the latest
+  std::vector<std::string> all_model_checkpoint_paths = {};  // all that are kept, oldest first
+  std::vector<double> all_model_checkpoint_timestamps =
+      {};  // seconds since 1970, one a path, or none
+  std::optional<double> last_preserved_timestamp = {};
 };
 
-// The state of `directory`, relative paths made relative to the caller's working directory.  nullopt when
-// there is no state file, or (logged) when it cannot be read or parsed; kInvalidArgument when it names no
-// latest checkpoint.  `latest_filename`: "" stands for "checkpoint".
+// The state of `directory`, relative paths made relative to the caller's working directory. nullopt
+// when there is no state file, or (logged) when it cannot be read or parsed; kInvalidArgument when
+// it names no latest checkpoint.  `latest_filename`: "" stands for "checkpoint".
 std::optional<CheckpointState> GetCheckpointState(const std::string& directory,
                                                   const std::string& latest_filename = "");
 
@@ -35,9 +36,9 @@ struct UpdateCheckpointStateOptions {
   bool save_relative_paths = false;
 };
 
-// Writes the state file of `directory` durably.  Relative paths are stored relative to `directory`, as
-// TensorFlow does.  kInvalidArgument when the timestamps do not match the paths; kFailedPrecondition when
-// the state file would overwrite the checkpoint itself.
+// Writes the state file of `directory` durably.  Relative paths are stored relative to `directory`,
+// as TensorFlow does.  kInvalidArgument when the timestamps do not match the paths;
+// kFailedPrecondition when the state file would overwrite the checkpoint itself.
 void UpdateCheckpointState(const std::string& directory, const std::string& model_checkpoint_path,
                            const UpdateCheckpointStateOptions& options = {});
 

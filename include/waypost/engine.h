@@ -4,8 +4,9 @@
 //   waypost::SaveAsync(engine, "ckpt/m-7", state).WaitCommitted();
 //   waypost::Restore(engine, "ckpt/m-7", state);
 //
-// A checkpoint is a TensorFlow V2 bundle (docs/format.md) named by its prefix.  It is committed by one
-// rename (docs/durability.md): at any instant the prefix holds the old or the new checkpoint, whole.
+// A checkpoint is a TensorFlow V2 bundle (docs/format.md) named by its prefix.  It is committed by
+// one rename (docs/durability.md): at any instant the prefix holds the old or the new checkpoint,
+// whole.
 #pragma once
 
 #include <cstddef>
@@ -26,15 +27,16 @@ struct EngineOptions {
   std::size_t staging_bytes = std::size_t{64} << 20;
 };
 
-// Owns the staging ring and its I/O.  One per process is usual; it must outlive the savers, sessions and
-// handles that use it.  Any thread may use it; saves and restores of one engine run one after the other.
+// Owns the staging ring and its I/O.  One per process is usual; it must outlive the savers,
+// sessions and handles that use it.  Any thread may use it; saves and restores of one engine run
+// one after the other.
 class Engine {
  public:
   class Impl;
 
   // Throws kInvalidArgument for a ring that is too small, kResourceExhausted when memory is short.
   explicit Engine(const EngineOptions& options = {});
-  // For tests: an engine over other parts (engine/save/engine_impl.h).
+  // For tests: an engine over other parts (engine/manage/engine_impl.h).
   explicit Engine(std::unique_ptr<Impl> impl);
   ~Engine();
   Engine(Engine&&) noexcept;
@@ -50,8 +52,8 @@ class Engine {
 struct NamedTensor {
   std::string name;
   TensorView tensor;
-  // Where the tensor lies within the checkpoint's tensor `name`: `full_shape` is that tensor's shape,
-  // `slice` the box that `tensor` holds.  Both empty: `tensor` is the whole.
+  // Where the tensor lies within the checkpoint's tensor `name`: `full_shape` is that tensor's
+  // shape, `slice` the box that `tensor` holds.  Both empty: `tensor` is the whole.
   Shape full_shape = {};
   TensorSlice slice = {};
   // Saving with `sharded`: tensors of one device string share a data file.
@@ -59,32 +61,34 @@ struct NamedTensor {
 };
 
 struct SaveOptions {
-  // The caller's stream (a cudaStream_t) whose work the saved values must include; host tensors ignore it.
+  // The caller's stream (a cudaStream_t) whose work the saved values must include; host tensors
+  // ignore it.
   void* stream = nullptr;
   // One data file for each device string, in ascending order of the strings.
   bool sharded = false;
-  // Written as PREFIX.meta and committed with the checkpoint: a serialized MetaGraphDef.  Empty: no file,
-  // and an older one of this prefix is removed.
+  // Written as PREFIX.meta and committed with the checkpoint: a serialized MetaGraphDef.  Empty: no
+  // file, and an older one of this prefix is removed.
   std::string meta_graph = {};
 };
 
-// Saves `tensors` as checkpoint `prefix`; missing directories are made.  Wrong arguments throw at once:
-// kInvalidArgument for a duplicate, empty or unstorable name, overlapping slices, or a slice above rank
-// 8; kAborted when another save of this prefix is under way.  Later errors are thrown by the handle.
+// Saves `tensors` as checkpoint `prefix`; missing directories are made.  Wrong arguments throw at
+// once: kInvalidArgument for a duplicate, empty or unstorable name, overlapping slices, or a slice
+// above rank 8; kAborted when another save of this prefix is under way.  Later errors are thrown by
+// the handle.
 //
 // In this version the save has ended when the function returns.
-SaveHandle SaveAsync(Engine& engine, const std::string& prefix, std::span<const NamedTensor> tensors,
-                     const SaveOptions& options = {});
+SaveHandle SaveAsync(Engine& engine, const std::string& prefix,
+                     std::span<const NamedTensor> tensors, const SaveOptions& options = {});
 
 struct RestoreOptions {
   // The caller's stream, as in SaveOptions; later work on it sees the restored values.
   void* stream = nullptr;
 };
 
-// Fills `tensors` from checkpoint `prefix`, whatever the partition it was saved in; every byte is checked
-// against its checksum.  Names that are missing (kNotFound), differing dtypes or shapes
-// (kInvalidArgument) are reported all in one message before anything is changed.  A failure after that is
-// a RestoreError, which says what was assigned and what is undefined.
+// Fills `tensors` from checkpoint `prefix`, whatever the partition it was saved in; every byte is
+// checked against its checksum.  Names that are missing (kNotFound), differing dtypes or shapes
+// (kInvalidArgument) are reported all in one message before anything is changed.  A failure after
+// that is a RestoreError, which says what was assigned and what is undefined.
 void Restore(Engine& engine, const std::string& prefix, std::span<const NamedTensor> tensors,
              const RestoreOptions& options = {});
 

@@ -1,9 +1,9 @@
 // Error: the one exception type of Waypost, with a canonical code.
 //
-// Everything that can fail throws `waypost::Error`; what a background thread meets is kept and thrown
-// again by the SaveHandle's waits.  The message is one line: the operation, the path or tensor, the
-// reason.  The vocabulary of codes is the canonical one of gRPC and Abseil; a caller that only wants to
-// report an error needs nothing but what().
+// Everything that can fail throws `waypost::Error`; what a background thread meets is kept and
+// thrown again by the SaveHandle's waits.  The message is one line: the operation, the path or
+// tensor, the reason.  The vocabulary of codes is the canonical one of gRPC and Abseil; a caller
+// that only wants to report an error needs nothing but what().
 #pragma once
 
 #include <stdexcept>
@@ -23,12 +23,12 @@ enum class Code {
   kPermissionDenied = 7,    // the operating system refuses
   kResourceExhausted = 8,   // disk full, quota, no memory, too many files
   kFailedPrecondition = 9,  // the call is wrong in this state (a variable is not bound, ...)
-  kAborted = 10,            // another writer, or a tensor changed while it was saved; may be tried again
-  kOutOfRange = 11,         // a position beyond the end
-  kUnimplemented = 12,      // not supported here
-  kInternal = 13,           // a library or driver broke its contract
-  kUnavailable = 14,        // writing failed for a reason outside (EIO, a lost device)
-  kDataLoss = 15,           // a file is damaged: bad checksum, bad structure, unreadable block
+  kAborted = 10,     // another writer, or a tensor changed while it was saved; may be tried again
+  kOutOfRange = 11,  // a position beyond the end
+  kUnimplemented = 12,  // not supported here
+  kInternal = 13,       // a library or driver broke its contract
+  kUnavailable = 14,    // writing failed for a reason outside (EIO, a lost device)
+  kDataLoss = 15,       // a file is damaged: bad checksum, bad structure, unreadable block
 };
 
 // The code's name as it is written here without the k: "DataLoss".
@@ -51,8 +51,8 @@ class RestoreError : public Error {
       : Error(code, message), assigned_(std::move(assigned)), undefined_(std::move(undefined)) {}
   // Names of the tensors that hold the checkpoint's values, whole and verified.
   const std::vector<std::string>& assigned() const noexcept { return assigned_; }
-  // Names of the tensors that were being written: their content must not be used.  Tensors in neither
-  // list were not touched.
+  // Names of the tensors that were being written: their content must not be used.  Tensors in
+  // neither list were not touched.
   const std::vector<std::string>& undefined() const noexcept { return undefined_; }
 
  private:

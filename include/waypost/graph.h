@@ -1,8 +1,8 @@
 // Graph: what a training job computes with, as far as checkpoints and TensorBoard need it.
 //
-// Variables are what a Saver saves, placeholders are what summaries are fed with, names and devices are
-// TensorFlow's; serialized it is a GraphDef that TensorFlow imports (docs/format.md, "Graphs").  Waypost
-// never runs the graph: Session::Run evaluates summaries only.
+// Variables are what a Saver saves, placeholders are what summaries are fed with, names and devices
+// are TensorFlow's; serialized it is a GraphDef that TensorFlow imports (docs/format.md, "Graphs").
+// Waypost never runs the graph: Session::Run evaluates summaries only.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,8 @@ struct VariableOptions {
   bool trainable = true;
 };
 
-// A variable of a graph; a small value that stays good as long as the graph.
+// A variable of a graph; a small value that stays good as long as the graph.  One that no graph has
+// made is refused wherever it is used.
 class Variable {
  public:
   const std::string& name() const noexcept { return *name_; }
@@ -39,9 +40,9 @@ class Variable {
 
  private:
   friend class Graph;
-  std::shared_ptr<const std::string> name_;
-  std::shared_ptr<const Shape> shape_;
-  std::shared_ptr<const std::string> device_;
+  std::shared_ptr<const std::string> name_ = std::make_shared<const std::string>();
+  std::shared_ptr<const Shape> shape_ = std::make_shared<const Shape>();
+  std::shared_ptr<const std::string> device_ = std::make_shared<const std::string>();
   DType dtype_ = DType::kInvalid;
   Output output_;
 };
@@ -57,7 +58,8 @@ class Graph {
   Graph& operator=(Graph&&) noexcept;
 
   // Names are made unique within the current scope as TensorFlow does (loss, loss_1, ...).  Throws
-  // kInvalidArgument for a name that TensorFlow would refuse, or a dtype that a variable cannot have.
+  // kInvalidArgument for a name that TensorFlow would refuse, or a dtype that a variable cannot
+  // have.
   Variable AddVariable(const std::string& name, const VariableOptions& options);
   Output AddPlaceholder(const std::string& name, DType dtype, const Shape& shape);
 
@@ -71,8 +73,8 @@ class Graph {
   std::unique_ptr<Impl> impl_;
 };
 
-// While it lives, new names of the graph begin with "NAME/"; the scope's name is made unique.  A name that
-// ends in '/' re-enters exactly that scope.
+// While it lives, new names of the graph begin with "NAME/"; the scope's name is made unique.  A
+// name that ends in '/' re-enters exactly that scope.
 class NameScope {
  public:
   NameScope(Graph& graph, const std::string& name);

@@ -1,11 +1,11 @@
 // SaveHandle: one save under way.
 //
-// A save is Planned, Staging, Draining, Committing, Committed, Finished, or it ends Failed or Cancelled.
-// From Draining on its tensors may change again; Committed: it is durable and visible (and the state file
-// names it); Finished: files that it replaced or retired are gone.
+// A save is Planned, Staging, Draining, Committing, Committed, Finished, or it ends Failed.  From
+// Draining on its tensors may change again; Committed: it is durable and visible (and the state
+// file names it); Finished: files that it replaced or retired are gone.
 //
-// A handle is a shared reference: copies stand for the same save, and destroying one never blocks or
-// cancels.  Any thread may call any function.
+// A handle is a shared reference: copies stand for the same save, and destroying one never blocks.
+// Any thread may call any function.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,11 @@ enum class SaveState {
   kCommitted,
   kFinished,
   kFailed,
-  kCancelled,
 };
 
 // Where bytes and time went.  Seconds are wall time.
 struct SaveStats {
-  std::uint64_t bytes_total = 0;      // of all data files, padding included
+  std::uint64_t bytes_total = 0;  // of all data files, padding included
   std::uint64_t bytes_written = 0;
   double plan_seconds = 0;
   double stage_seconds = 0;           // from the first to the last tensor copied
@@ -48,15 +47,12 @@ class SaveHandle {
 
   // Returns when no tensor of this save will be read again.  Throws the save's error if it failed.
   void WaitStaged();
-  // Returns when a power cut cannot lose the checkpoint.  Throws the save's error if it failed.  An error
-  // after the commit point says so: the checkpoint exists, and what was not updated.
+  // Returns when a power cut cannot lose the checkpoint.  Throws the save's error if it failed.  An
+  // error after the commit point says so: the checkpoint exists, and what was not updated.
   void WaitCommitted();
-  // Returns when replaced and retired files are gone as well.  What failed there is in stats().warnings.
+  // Returns when replaced and retired files are gone as well.  What failed there is in
+  // stats().warnings.
   void WaitFinished();
-
-  // Ends the save and leaves the old checkpoint as it is: true.  False when the save is committed, or has
-  // ended already.
-  bool Cancel();
 
   SaveState state() const;
   SaveStats stats() const;

@@ -3,11 +3,12 @@
 //   waypost::Saver saver(graph, {.max_to_keep = 5});
 //   saver.Save(session, "checkpoints/model.ckpt", {.global_step = 1000});   // ...model.ckpt-1000
 //
-// Options, names on disk and results are TensorFlow's (tensorflow/python/training/saver.py).  A save is
-// committed by one rename; the state file and retention follow it (docs/durability.md).
+// Options, names on disk and results are TensorFlow's (tensorflow/python/training/saver.py).  A
+// save is committed by one rename; the state file and retention follow it (docs/durability.md).
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,8 +23,8 @@
 namespace waypost {
 
 struct SaverOptions {
-  // How many recent checkpoints stay; older ones are deleted.  0 keeps all, and the state file then lists
-  // only the newest.
+  // How many recent checkpoints stay; older ones are deleted.  0 keeps all, and the state file then
+  // lists only the newest.
   int max_to_keep = 5;
   // One checkpoint for each such interval is kept for ever.
   double keep_checkpoint_every_n_hours = 10000.0;
@@ -31,6 +32,8 @@ struct SaverOptions {
   bool sharded = false;
   // Scope of the saver's nodes in the graph; "" is "save", made unique.
   std::string name = {};
+  // Seconds since 1970, for retention's rules.  Empty: the system's clock.
+  std::function<double()> now_seconds = {};
 };
 
 struct SaverSaveOptions {
@@ -44,12 +47,12 @@ struct SaverSaveOptions {
   bool write_state = true;
 };
 
-// The saver may be used by one thread at a time.  It copies what it needs of the graph's variable list;
-// graph and sessions must outlive it.
+// The saver may be used by one thread at a time.  It copies what it needs of the graph's variable
+// list; graph and sessions must outlive it.
 class Saver {
  public:
-  // Saves all variables that `graph` has now, and adds the saver's nodes to it.  Throws kInvalidArgument
-  // for a negative max_to_keep, kFailedPrecondition when there is no variable.
+  // Saves all variables that `graph` has now, and adds the saver's nodes to it.  Throws
+  // kInvalidArgument for a negative max_to_keep, kFailedPrecondition when there is no variable.
   explicit Saver(Graph& graph, const SaverOptions& options = {});
   ~Saver();
   Saver(Saver&&) noexcept;
@@ -57,10 +60,11 @@ class Saver {
 
   // Saves and waits until old files are gone; returns the checkpoint's prefix.  Throws
   // kFailedPrecondition naming a variable that is not bound, or undefined since a failed restore;
-  // kInvalidArgument for a bad path or latest_filename; otherwise what SaveAsync and SaveHandle throw.
-  // If an earlier save of this saver failed and nobody waited for it, its error is thrown first and
-  // nothing is started.
-  std::string Save(Session& session, const std::string& save_path, const SaverSaveOptions& options = {});
+  // kInvalidArgument for a bad path or latest_filename; otherwise what SaveAsync and SaveHandle
+  // throw. If an earlier save of this saver failed and nobody waited for it, its error is thrown
+  // first and nothing is started.
+  std::string Save(Session& session, const std::string& save_path,
+                   const SaverSaveOptions& options = {});
 
   // Starts a save.  The session's tensors must not change before WaitStaged.
   SaveHandle SaveAsync(Session& session, const std::string& save_path,
@@ -69,15 +73,15 @@ class Saver {
   void WaitStaged();
   void WaitCommitted();
 
-  // Fills the session's variables from a checkpoint.  Errors as waypost::Restore; kInvalidArgument for a
-  // prefix that names no checkpoint.  After a RestoreError the session refuses to save the undefined
-  // variables until they are bound, initialised or restored again.
+  // Fills the session's variables from a checkpoint.  Errors as waypost::Restore; kNotFound for a
+  // prefix that names no checkpoint.  After a RestoreError the session refuses to save the
+  // undefined variables until they are bound, initialised or restored again.
   void Restore(Session& session, const std::string& save_path);
 
   // Prefixes that retention counts, oldest first.
   std::vector<std::string> last_checkpoints() const;
-  // After a restart: takes up those of `prefixes` that exist, with their times, so that retention counts
-  // them again.
+  // After a restart: takes up those of `prefixes` that exist, with their times, so that retention
+  // counts them again.
   void RecoverLastCheckpoints(const std::vector<std::string>& prefixes);
 
  private:

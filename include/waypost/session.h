@@ -16,7 +16,7 @@ namespace waypost {
 // What a placeholder is fed with: a number, or a borrowed tensor of the placeholder's dtype.
 class Feed {
  public:
-  Feed(double scalar);                // NOLINT(google-explicit-constructor): {{loss, 0.5}} is the point
+  Feed(double scalar);  // NOLINT(google-explicit-constructor): {{loss, 0.5}} is the point
   Feed(const ConstTensorView& view);  // NOLINT(google-explicit-constructor)
 
   bool is_scalar() const noexcept { return is_scalar_; }
@@ -46,8 +46,8 @@ class Session {
   TensorView Value(const Variable& variable) const;
 
   // Evaluates a summary operation; placeholders it depends on must be fed, variables must be bound.
-  // kInvalidArgument for an operation that is no summary, a missing feed, a wrong dtype or shape, NaN or
-  // infinity in a histogram, two values of one tag.
+  // kInvalidArgument for an operation that is no summary, a missing feed, a wrong dtype or shape,
+  // NaN or infinity in a histogram, two values of one tag.
   Summary Run(const Output& summary, std::initializer_list<std::pair<Output, Feed>> feeds) const;
   Summary Run(const Output& summary, const std::vector<std::pair<Output, Feed>>& feeds) const;
 
@@ -55,7 +55,8 @@ class Session {
   Graph& graph() const noexcept;
 
   // ---- For Saver ----
-  // The variable's memory, refused (kFailedPrecondition with its name) when it is unbound or undefined.
+  // The variable's memory, refused (kFailedPrecondition with its name) when it is unbound or
+  // undefined.
   TensorView SavableValue(const Variable& variable) const;
   // Marks variables whose content a failed restore left undefined, or clears the mark.
   void SetUndefined(const Variable& variable, bool undefined);

@@ -27,8 +27,8 @@ class Summary {
 
 namespace summary {
 
-// Each adds an operation to the graph's collection of summaries and returns its output.  The tag is the
-// name, cleaned and made unique, within the current NameScope.
+// Each adds an operation to the graph's collection of summaries and returns its output.  The tag is
+// the name, cleaned and made unique, within the current NameScope.
 Output Scalar(Graph& graph, const std::string& name, const Output& value);
 Output Histogram(Graph& graph, const std::string& name, const Output& values);
 

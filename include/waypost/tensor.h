@@ -1,6 +1,8 @@
-// Tensors as Waypost sees them: a data type, a shape and borrowed, contiguous bytes in row-major order.
+// Tensors as Waypost sees them: a data type, a shape and borrowed, contiguous bytes in row-major
+// order.
 //
-// The numbers of DType are TensorFlow's (core/framework/types.proto), as they stand in a checkpoint.
+// The numbers of DType are TensorFlow's (core/framework/types.proto), as they stand in a
+// checkpoint.
 #pragma once
 
 #include <cstddef>
@@ -49,7 +51,8 @@ enum class DType : std::uint8_t {
   kFloat4E2M1FN = 33,
 };
 
-// Bytes of one element in memory and in a data file; 0 for kString, kVariant, kResource and kInvalid.
+// Bytes of one element in memory and in a data file; 0 for kString, kVariant, kResource and
+// kInvalid.
 std::size_t ElementBytes(DType dtype) noexcept;
 
 // TensorFlow's Python name: "float32", "bfloat16", "string", "float8_e5m2"; "invalid" for kInvalid.
@@ -60,16 +63,16 @@ std::optional<DType> DTypeFromNumber(std::int64_t number) noexcept;  // TensorFl
 // The dimensions, outermost first; {} is a scalar.
 using Shape = std::vector<std::int64_t>;
 
-// The number of elements: 1 for a scalar.  Throws kInvalidArgument for a negative dimension or a product
-// beyond 2^63-1.
+// The number of elements: 1 for a scalar.  Throws kInvalidArgument for a negative dimension or a
+// product beyond 2^63-1.
 std::int64_t ElementCount(const Shape& shape);
 
 // "[64,10]"; "[]" for a scalar.
 std::string ShapeText(const Shape& shape);
 
-// A box inside a larger tensor, one extent a dimension.  `length` -1 (written "-" by TensorFlow) is the
-// whole dimension and goes with start 0; the pair is kept as written, since it is part of a checkpoint's
-// key.  A slice without extents stands for the whole tensor of any rank.
+// A box inside a larger tensor, one extent a dimension.  `length` -1 (written "-" by TensorFlow) is
+// the whole dimension and goes with start 0; the pair is kept as written, since it is part of a
+// checkpoint's key.  A slice without extents stands for the whole tensor of any rank.
 struct TensorSlice {
   struct Extent {
     std::int64_t start = 0;
@@ -85,18 +88,19 @@ struct TensorSlice {
 // "4,3:0,2" or "4,3:-", TensorFlow's text form; "" for the whole tensor.
 std::string SliceText(const TensorSlice& slice);
 
-// The shape of `slice` within a tensor of `full_shape`.  Throws kInvalidArgument when the ranks differ or
-// an extent is empty, negative or reaches beyond its dimension.
+// The shape of `slice` within a tensor of `full_shape`.  Throws kInvalidArgument when the ranks
+// differ or an extent is empty, negative or reaches beyond its dimension.
 Shape SliceShape(const Shape& full_shape, const TensorSlice& slice);
 
-// Contiguous borrowed bytes.  The memory belongs to the caller and must live until the operation that was
-// given the view has ended (for an asynchronous save: until WaitStaged has returned).
+// Contiguous borrowed bytes.  The memory belongs to the caller and must live until the operation
+// that was given the view has ended (for an asynchronous save: until WaitStaged has returned).
 //
 // For kString, `data` points at ElementCount(shape) objects of type std::string.
 class ConstTensorView {
  public:
   ConstTensorView() = default;
-  // Throws kInvalidArgument when the shape has no count, or when data is null and there are elements.
+  // Throws kInvalidArgument when the shape has no count, or when data is null and there are
+  // elements.
   ConstTensorView(const void* data, DType dtype, Shape shape);
 
   const void* data() const noexcept { return data_; }

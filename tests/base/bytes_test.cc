@@ -1,4 +1,5 @@
-// ByteReader takes exactly what is there and refuses everything else; coding and decoding are inverse.
+// ByteReader takes exactly what is there and refuses everything else; coding and decoding are
+// inverse.
 #include "base/bytes.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +21,8 @@ TEST(Bytes, VarintsRoundTripAroundEveryPowerOfTwo) {
       EXPECT_EQ(reader.ReadVarint64(), value);
       EXPECT_EQ(reader.remaining(), 0U);
       ByteReader narrow(AsBytes(text));
-      EXPECT_EQ(narrow.ReadVarint32().has_value(), value <= std::numeric_limits<std::uint32_t>::max());
+      EXPECT_EQ(narrow.ReadVarint32().has_value(),
+                value <= std::numeric_limits<std::uint32_t>::max());
     }
   }
 }

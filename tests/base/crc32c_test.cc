@@ -1,4 +1,5 @@
-// The quick CRC, the portable one and Combine agree, and the mask is TensorFlow's (spec: bundle.md §2).
+// The quick CRC, the portable one and Combine agree, and the mask is TensorFlow's (spec: bundle.md
+// §2).
 #include "base/crc32c.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +38,8 @@ TEST(Crc32c, AllFormsAgreeOnEveryLengthAndSplit) {
 }
 
 TEST(Crc32c, CombinesOverLongTails) {
-  // Appending 2^k zero bytes twice is appending 2^(k+1): proves the powers beyond what a test can hash.
+  // Appending 2^k zero bytes twice is appending 2^(k+1): proves the powers beyond what a test can
+  // hash.
   for (int k = 0; k < 62; ++k) {
     const std::uint64_t size = std::uint64_t{1} << k;
     const std::uint32_t twice = CombineCrc32c(CombineCrc32c(0x12345678U, 0, size), 0, size);

@@ -26,7 +26,8 @@ TEST(Tensor, CountsElementsOrRefuses) {
   EXPECT_EQ(ElementCount({3, 0}), 0);
   EXPECT_THROW(ElementCount({-1}), Error);
   EXPECT_THROW(ElementCount({1LL << 32, 1LL << 32}), Error);
-  EXPECT_THROW(ElementCount({0, 1LL << 32, 1LL << 32}), Error) << "a zero does not hide an overflow";
+  EXPECT_THROW(ElementCount({0, 1LL << 32, 1LL << 32}), Error)
+      << "a zero does not hide an overflow";
 }
 
 TEST(Tensor, SlicesLieWithinTheirTensor) {
@@ -34,9 +35,10 @@ TEST(Tensor, SlicesLieWithinTheirTensor) {
   EXPECT_EQ(SliceShape(full, {}), full);
   EXPECT_EQ(SliceShape(full, {{{4, 3}, {0, -1}}}), (Shape{3, 2}));
   EXPECT_EQ(SliceText({{{4, 3}, {0, -1}}}), "4,3:-");
-  for (const TensorSlice& bad : {TensorSlice{{{0, 1}}}, TensorSlice{{{8, 3}, {0, 2}}},
-                                 TensorSlice{{{0, 0}, {0, 2}}}, TensorSlice{{{-1, 2}, {0, 2}}},
-                                 TensorSlice{{{1, -1}, {0, 2}}}, TensorSlice{{{1, INT64_MAX}, {0, 2}}}}) {
+  for (const TensorSlice& bad :
+       {TensorSlice{{{0, 1}}}, TensorSlice{{{8, 3}, {0, 2}}}, TensorSlice{{{0, 0}, {0, 2}}},
+        TensorSlice{{{-1, 2}, {0, 2}}}, TensorSlice{{{1, -1}, {0, 2}}},
+        TensorSlice{{{1, INT64_MAX}, {0, 2}}}}) {
     EXPECT_THROW(SliceShape(full, bad), Error) << SliceText(bad);
   }
 }

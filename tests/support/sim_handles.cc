@@ -1,0 +1,143 @@
+#include "support/sim_handles.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "base/check.h"
+#include "base/errno_error.h"
+
+namespace waypost {
+namespace {
+
+void SyncFile(SimState& state, SimNode& node, const char* operation, const std::string& path) {
+  state.CountOperation();
+  if (state.NextSyncFails()) {
+    state.model.ForgetUnsynced(node);
+    throw ErrnoError(operation, path, EIO, IoDirection::kWrite);
+  }
+  state.model.Sync(node);
+}
+
+class SimBackend final : public IoBackend {
+ public:
+  explicit SimBackend(SimState& state) : state_(state) {}
+
+  void Submit(const IoRequest& request) override {
+    WAYPOST_CHECK(pending_.size() < kDepth);
+    pending_.push_back(request);
+  }
+
+  std::size_t Wait(std::span<IoCompletion> completions) override {
+    WAYPOST_CHECK(!pending_.empty());
+    const std::lock_guard lock(state_.mutex);
+    std::shuffle(pending_.begin(), pending_.end(), state_.random);
+    const std::size_t count = 1 + state_.random() % std::min(pending_.size(), completions.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      completions[i] = {pending_.back().tag, Complete(pending_.back())};
+      pending_.pop_back();
+    }
+    return count;
+  }
+
+  std::size_t depth() const noexcept override { return kDepth; }
+  std::string_view name() const noexcept override { return "sim"; }
+
+ private:
+  static constexpr std::size_t kDepth = 8;
+
+  std::int64_t Complete(const IoRequest& request) {
+    auto* const file = dynamic_cast<SimDataFile*>(request.file);
+    WAYPOST_CHECK(file != nullptr);
+    const auto chance = state_.random() % 8;
+    if (chance == 0) return -EINTR;
+    const bool is_short = chance == 1 && request.size > 1;
+    try {
+      return file->Transfer(request,
+                            is_short ? 1 + state_.random() % (request.size - 1) : request.size);
+    } catch (const PowerCut&) {
+      return -EIO;
+    }
+  }
+
+  SimState& state_;
+  std::vector<IoRequest> pending_;
+};
+
+}  // namespace
+
+SimLock::SimLock(SimState& state, SimNodePtr node) : state_(state), node_(std::move(node)) {
+  WAYPOST_CHECK(!node_->is_locked);
+  node_->is_locked = true;
+}
+
+SimLock::~SimLock() {
+  const std::lock_guard lock(state_.mutex);
+  node_->is_locked = false;
+  state_.lock_released.notify_all();
+}
+
+void SimWritableFile::Append(std::span<const std::byte> bytes) {
+  const std::lock_guard lock(state_.mutex);
+  state_.CountOperation();
+  state_.model.Write(*node_, position_, bytes);
+  position_ += bytes.size();
+}
+
+void SimWritableFile::Sync() {
+  const std::lock_guard lock(state_.mutex);
+  SyncFile(state_, *node_, "fsync", path_);
+}
+
+void SimWritableFile::Close() {
+  const std::lock_guard lock(state_.mutex);
+  state_.CheckPower();
+}
+
+LockOutcome SimWritableFile::TryLock() {
+  const std::lock_guard lock(state_.mutex);
+  state_.CheckPower();
+  if (!state_.has_locks) return LockOutcome::kUnsupported;
+  if (lock_) return LockOutcome::kTaken;
+  if (node_->is_locked) return LockOutcome::kHeld;
+  lock_ = std::make_unique<SimLock>(state_, node_);
+  return LockOutcome::kTaken;
+}
+
+std::uint64_t SimDataFile::size() const {
+  const std::lock_guard lock(state_.mutex);
+  state_.CheckPower();
+  return node_->live.size();
+}
+
+void SimDataFile::Reserve(std::uint64_t size_bytes) {
+  const std::lock_guard lock(state_.mutex);
+  state_.CountOperation();
+  state_.model.Resize(*node_, size_bytes);
+}
+
+void SimDataFile::DataSync() {
+  const std::lock_guard lock(state_.mutex);
+  SyncFile(state_, *node_, "fdatasync", path_);
+}
+
+std::int64_t SimDataFile::Transfer(const IoRequest& request, std::size_t size) {
+  if (request.kind == IoRequest::Kind::kWrite) {
+    if (!is_writable_) return -EBADF;
+    state_.CountOperation();
+    state_.model.Write(*node_, request.offset, {request.data, size});
+    return static_cast<std::int64_t>(size);
+  }
+  state_.CheckPower();
+  if (request.offset >= node_->live.size()) return 0;
+  size = std::min<std::size_t>(size, node_->live.size() - request.offset);
+  std::memcpy(request.data, node_->live.data() + request.offset, size);
+  return static_cast<std::int64_t>(size);
+}
+
+std::unique_ptr<IoBackend> MakeSimBackend(SimState& state) {
+  return std::make_unique<SimBackend>(state);
+}
+
+}  // namespace waypost

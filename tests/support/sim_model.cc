@@ -1,0 +1,138 @@
+#include "support/sim_model.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "support/sim_power_cut.h"
+
+namespace waypost {
+namespace {
+
+std::vector<std::string> Components(const std::string& path) {
+  std::vector<std::string> components;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string component = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (component.empty() || component == ".") continue;
+    if (component != "..") {
+      components.push_back(component);
+    } else if (!components.empty()) {
+      components.pop_back();
+    }
+  }
+  return components;
+}
+
+void SettleNames(SimNode& directory) {
+  directory.durable_names = directory.live_names;
+  for (const auto& [name, child] : directory.live_names) {
+    if (child->is_directory) SettleNames(*child);
+  }
+}
+
+}  // namespace
+
+SimModel::SimModel() : root_(std::make_shared<SimNode>()) {
+  root_->is_directory = true;
+  root_->inode = 1;
+}
+
+SimModel::SimModel(const SimDisk& disk) : SimModel() {
+  const auto add = [this](const std::string& path, const SimNodePtr& node) {
+    SimPlace place;
+    WAYPOST_CHECK(Find(path, place) == 0 && place.directory && !place.node);
+    place.directory->live_names[place.name] = node;
+  };
+  for (const std::string& path : disk.directories) add(path, MakeNode(true));
+  for (const auto& [path, content] : disk.files) {
+    const SimNodePtr node = MakeNode(false);
+    node->durable = content;
+    node->live = *content;
+    add(path, node);
+  }
+  SettleNames(*root_);
+}
+
+int SimModel::Find(const std::string& path, SimPlace& place) const {
+  if (path.empty()) return ENOENT;
+  place = {.directory = nullptr, .name = "", .node = root_};
+  for (const std::string& component : Components(path)) {
+    if (!place.node) return ENOENT;
+    if (!place.node->is_directory) return ENOTDIR;
+    const SimNodePtr directory = place.node;
+    const auto found = directory->live_names.find(component);
+    place = {directory, component, found == directory->live_names.end() ? nullptr : found->second};
+  }
+  return 0;
+}
+
+SimNodePtr SimModel::MakeNode(bool is_directory) {
+  auto node = std::make_shared<SimNode>();
+  node->is_directory = is_directory;
+  node->inode = next_inode_++;
+  node->mtime_seconds = Tick();
+  return node;
+}
+
+void SimModel::Write(SimNode& file, std::uint64_t offset, std::span<const std::byte> bytes) {
+  file.unsynced.push_back(
+      {.is_resize = false, .offset = offset, .bytes = std::string(AsText(bytes))});
+  ApplySimChange(file.unsynced.back(), file.live);
+  file.mtime_seconds = Tick();
+}
+
+void SimModel::Resize(SimNode& file, std::uint64_t size) {
+  file.unsynced.push_back({.is_resize = true, .offset = size, .bytes = ""});
+  ApplySimChange(file.unsynced.back(), file.live);
+  file.mtime_seconds = Tick();
+}
+
+void SimModel::Sync(SimNode& file) {
+  if (file.unsynced.empty()) return;
+  // Not `live`: what a failed sync forgot is in there, and never reaches the disk.
+  std::string content = *file.durable;
+  for (const SimChange& change : file.unsynced) ApplySimChange(change, content);
+  file.durable = std::make_shared<const std::string>(std::move(content));
+  file.unsynced.clear();
+}
+
+void SimModel::ForgetUnsynced(SimNode& file) { file.unsynced.clear(); }
+
+void SimModel::ChangeNames(SimNameChange change) {
+  for (const SimNameEdit& edit : change) {
+    ApplySimNameEdit(edit, edit.directory->live_names);
+    edit.directory->mtime_seconds = Tick();
+  }
+  journal_.push_back(std::move(change));
+}
+
+void SimModel::SyncNames(const SimNodePtr& directory) {
+  std::vector<bool> settled(journal_.size());
+  for (std::size_t i = 0; i < journal_.size(); ++i) {
+    for (const SimNameEdit& edit : journal_[i]) {
+      if (edit.directory == directory) settled[i] = true;
+    }
+  }
+  AddEarlierChanges(journal_, settled);
+  std::vector<SimNameChange> rest;
+  for (std::size_t i = 0; i < journal_.size(); ++i) {
+    if (!settled[i]) {
+      rest.push_back(std::move(journal_[i]));
+      continue;
+    }
+    for (const SimNameEdit& edit : journal_[i])
+      ApplySimNameEdit(edit, edit.directory->durable_names);
+  }
+  journal_ = std::move(rest);
+}
+
+std::vector<SimDisk> SimModel::PossibleDisks(std::size_t limit, std::mt19937_64& random) const {
+  return SimPowerCut(root_, journal_, random).Disks(limit);
+}
+
+double SimModel::Tick() noexcept { return now_seconds_ += 0.001; }
+
+}  // namespace waypost

@@ -1,0 +1,55 @@
+// TensorSet: named tensors with memory of their own, for saving, restoring and comparing.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "waypost/engine.h"
+
+namespace waypost {
+
+class TensorSet {
+ public:
+  TensorSet() = default;
+  TensorSet(TensorSet&&) = default;
+  TensorSet& operator=(TensorSet&&) = default;
+
+  // Adds a tensor of random content; each returns its position.
+  std::size_t Add(const std::string& name, DType dtype, const Shape& shape,
+                  std::mt19937_64& random);
+  std::size_t AddSlice(const std::string& name, DType dtype, const Shape& full_shape,
+                       const TensorSlice& slice, std::mt19937_64& random);
+  std::size_t AddStrings(const std::string& name, const Shape& shape,
+                         std::vector<std::string> strings);
+  void SetDevice(std::size_t tensor, const std::string& device) {
+    tensors_[tensor].device = device;
+  }
+
+  // The same names, dtypes and shapes over memory of other content (0xA5 bytes, "?" strings).
+  TensorSet Blank() const;
+
+  const std::vector<NamedTensor>& tensors() const noexcept { return tensors_; }
+  // The content, for comparing: bytes, or each string with its length before it.
+  std::string Content(std::size_t tensor) const;
+  // Names of the tensors whose content differs from `other`'s, which has the same names in order.
+  std::vector<std::string> Differences(const TensorSet& other) const;
+
+ private:
+  std::size_t Push(NamedTensor tensor);
+  std::byte* Allocate(std::size_t size);
+
+  std::vector<NamedTensor> tensors_;
+  std::deque<std::vector<std::byte>> bytes_;  // a deque: places stay
+  std::deque<std::vector<std::string>> strings_;
+};
+
+// One of every storable fixed-width dtype, strings, a scalar, an empty tensor, odd names, and large
+// ones that span chunks; about 3 MiB.
+TensorSet MakeRichState(std::uint64_t seed);
+// A few small tensors; content depends on `step` only.
+TensorSet MakeSmallState(int step);
+
+}  // namespace waypost
