@@ -1,0 +1,122 @@
+#include "waypost/checkpoint_state.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <random>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "format/bundle_names.h"
+#include "manage/checkpoint_state_files.h"
+#include "waypost/error.h"
+#include "wire/state_text.h"
+
+namespace waypost {
+namespace {
+
+// Hundreds of thousands of paths; what is larger is no state file.
+constexpr std::uint64_t kStateBytesMax = 64 * kMiB;
+
+bool IsAbsolute(const std::string& path) { return path.starts_with('/'); }
+
+// nullopt when there is none; throws when it cannot be read or parsed.
+std::optional<CheckpointState> LoadState(FileSystem& fs, const std::string& path) {
+  std::string text;
+  try {
+    text = ReadFile(fs, path, kStateBytesMax);
+  } catch (const Error& error) {
+    if (error.code() == Code::kNotFound) return std::nullopt;
+    throw;
+  }
+  return ParseStateText(text, path);
+}
+
+// Makes what LoadState found what users get.
+std::optional<CheckpointState> Resolve(std::optional<CheckpointState> state,
+                                       const std::string& directory, const std::string& path) {
+  if (!state) return std::nullopt;
+  if (state->model_checkpoint_path.empty()) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("read {}: it names no latest checkpoint", path));
+  }
+  const auto resolve = [&](std::string& prefix) {
+    if (!IsAbsolute(prefix)) prefix = JoinPath(directory, prefix);
+  };
+  resolve(state->model_checkpoint_path);
+  for (std::string& prefix : state->all_model_checkpoint_paths) resolve(prefix);
+  return state;
+}
+
+std::uint64_t RandomSaveId() {
+  std::random_device random;
+  return (std::uint64_t{random()} << 32) | random();
+}
+
+std::string WorkingDirectory() { return std::filesystem::current_path().string(); }
+
+}  // namespace
+
+std::string StateFilePath(const std::string& directory, const std::string& latest_filename) {
+  return JoinPath(directory, latest_filename.empty() ? "checkpoint" : latest_filename);
+}
+
+std::optional<CheckpointState> ReadCheckpointState(FileSystem& fs, const std::string& directory,
+                                                   const std::string& latest_filename) {
+  const std::string path = StateFilePath(directory, latest_filename);
+  return Resolve(LoadState(fs, path), directory, path);
+}
+
+std::optional<CheckpointState> GetCheckpointState(FileSystem& fs, const std::string& directory,
+                                                  const std::string& latest_filename) {
+  const std::string path = StateFilePath(directory, latest_filename);
+  std::optional<CheckpointState> state;
+  try {
+    state = LoadState(fs, path);
+  } catch (const Error& error) {
+    LogWarning(fmt::format("{} is ignored: {}", path, error.what()));
+  }
+  return Resolve(std::move(state), directory, path);
+}
+
+std::optional<std::string> LatestCheckpoint(FileSystem& fs, const std::string& directory,
+                                            const std::string& latest_filename) {
+  const std::optional<CheckpointState> state = GetCheckpointState(fs, directory, latest_filename);
+  if (!state) return std::nullopt;
+  if (CheckpointExists(fs, state->model_checkpoint_path)) return state->model_checkpoint_path;
+  LogWarning(fmt::format("{} names {}, which does not exist",
+                         StateFilePath(directory, latest_filename), state->model_checkpoint_path));
+  return std::nullopt;
+}
+
+void UpdateCheckpointState(FileSystem& fs, const std::string& directory,
+                           const std::string& model_checkpoint_path,
+                           const UpdateCheckpointStateOptions& options) {
+  const std::string text =
+      UpdatedStateText(directory, model_checkpoint_path, options, WorkingDirectory());
+  const std::string path = StateFilePath(directory, options.latest_filename);
+  const LockResult lock = fs.Lock(DirectoryOf(path));
+  ReplaceFile(fs, path, TemporaryPath(path, RandomSaveId()), AsBytes(text));
+}
+
+std::optional<CheckpointState> GetCheckpointState(const std::string& directory,
+                                                  const std::string& latest_filename) {
+  return GetCheckpointState(PosixFileSystem(), directory, latest_filename);
+}
+
+std::optional<std::string> LatestCheckpoint(const std::string& directory,
+                                            const std::string& latest_filename) {
+  return LatestCheckpoint(PosixFileSystem(), directory, latest_filename);
+}
+
+void UpdateCheckpointState(const std::string& directory, const std::string& model_checkpoint_path,
+                           const UpdateCheckpointStateOptions& options) {
+  UpdateCheckpointState(PosixFileSystem(), directory, model_checkpoint_path, options);
+}
+
+bool CheckpointExists(const std::string& prefix) {
+  return CheckpointExists(PosixFileSystem(), prefix);
+}
+
+}  // namespace waypost

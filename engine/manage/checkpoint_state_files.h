@@ -1,0 +1,48 @@
+// What stands behind waypost/checkpoint_state.h: the same functions over any FileSystem, and the
+// state file's new text apart from the writing of it.
+//
+//   Saver -> [SavedStateText] -> Committer, which replaces the file in step 5 of its protocol
+//
+// Errors: as in waypost/checkpoint_state.h.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "io/file_system.h"
+#include "waypost/checkpoint_state.h"
+
+namespace waypost {
+
+// `latest_filename`: "" stands for "checkpoint", here and below.
+std::string StateFilePath(const std::string& directory, const std::string& latest_filename = "");
+
+std::optional<CheckpointState> GetCheckpointState(FileSystem& fs, const std::string& directory,
+                                                  const std::string& latest_filename = "");
+// The same, but what cannot be read or parsed throws.
+std::optional<CheckpointState> ReadCheckpointState(FileSystem& fs, const std::string& directory,
+                                                   const std::string& latest_filename = "");
+std::optional<std::string> LatestCheckpoint(FileSystem& fs, const std::string& directory,
+                                            const std::string& latest_filename = "");
+// Takes the directory's lock for the time of the writing, as saves do: no sweep removes its
+// temporary file.
+void UpdateCheckpointState(FileSystem& fs, const std::string& directory,
+                           const std::string& model_checkpoint_path,
+                           const UpdateCheckpointStateOptions& options = {});
+bool CheckpointExists(FileSystem& fs, const std::string& prefix);
+// When the checkpoint was written, in seconds since 1970; nullopt when there is none.
+std::optional<double> CheckpointMtime(FileSystem& fs, const std::string& prefix);
+
+// The text that UpdateCheckpointState writes.  Pure: `working_directory` (absolute) is what
+// relative paths are relative to, except that those of an absolute `directory` are taken to be
+// relative to it already.
+std::string UpdatedStateText(const std::string& directory, const std::string& model_checkpoint_path,
+                             const UpdateCheckpointStateOptions& options,
+                             const std::string& working_directory);
+// The same for a save, whose paths and whose earlier checkpoints' paths are all as users gave them:
+// relative ones are relative to the working directory, whatever `directory` is.
+std::string SavedStateText(const std::string& directory, const std::string& model_checkpoint_path,
+                           const UpdateCheckpointStateOptions& options,
+                           const std::string& working_directory);
+
+}  // namespace waypost

@@ -1,0 +1,251 @@
+#include "waypost/saver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "format/bundle_names.h"
+#include "graph/graph_model.h"
+#include "graph/meta_graph.h"
+#include "graph/saver_nodes.h"
+#include "manage/checkpoint_state_files.h"
+#include "manage/engine_impl.h"
+#include "manage/retention.h"
+
+namespace waypost {
+namespace {
+
+std::vector<Variable> VariablesByName(const Graph& graph) {
+  std::vector<Variable> variables = graph.variables();
+  if (variables.empty())
+    throw Error(Code::kFailedPrecondition, "saver: the graph has no variables to save");
+  std::sort(variables.begin(), variables.end(),
+            [](const Variable& a, const Variable& b) { return a.name() < b.name(); });
+  return variables;
+}
+
+std::string PrefixOf(const std::string& save_path, std::optional<std::int64_t> global_step) {
+  return global_step ? fmt::format("{}-{}", save_path, *global_step) : save_path;
+}
+
+[[noreturn]] void Refuse(const std::string& save_path, const std::string& why) {
+  throw Error(Code::kInvalidArgument, fmt::format("save {}: {}", save_path, why));
+}
+
+// Files beside the checkpoint that would take the place of its own.
+void CheckNames(const std::string& save_path, const std::string& prefix,
+                const SaverSaveOptions& options) {
+  const std::string& latest = options.latest_filename;
+  const std::string& suffix = options.meta_graph_suffix;
+  if (latest.find('/') != std::string::npos || latest == "." || latest == "..") {
+    Refuse(save_path, fmt::format("latest_filename '{}' must not contain a directory", latest));
+  }
+  const std::string base = BaseName(prefix);
+  const std::string meta = MetaGraphPath(base, suffix);
+  if (suffix.empty() || suffix.find('/') != std::string::npos || suffix == "index" ||
+      ParseDataName(meta)) {
+    Refuse(save_path, fmt::format("'{}' cannot be the suffix of a meta graph", suffix));
+  }
+  if (!options.global_step && StateFilePath(DirectoryOf(save_path), latest) ==
+                                  JoinPath(DirectoryOf(save_path), BaseName(save_path))) {
+    Refuse(save_path, "the path is that of the state file");
+  }
+  const auto data = ParseDataName(latest);
+  if (latest == IndexPath(base) || latest == meta || (data && data->prefix == base)) {
+    Refuse(save_path,
+           fmt::format("latest_filename '{}' is a file of the checkpoint itself", latest));
+  }
+}
+
+bool IsSamePath(const std::string& a, const std::string& b) {
+  const auto normal = [](const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal();
+  };
+  return normal(a) == normal(b);
+}
+
+NamedTensor Named(const Variable& variable, const TensorView& view) {
+  return {.name = variable.name(), .tensor = view, .device = variable.device()};
+}
+
+}  // namespace
+
+class Saver::Impl {
+ public:
+  Impl(Graph& graph, const SaverOptions& options)
+      : graph_(graph),
+        options_(options),
+        retention_({.max_to_keep = options.max_to_keep,
+                    .every_n_hours = options.keep_checkpoint_every_n_hours,
+                    .start_seconds = NowSeconds()}),
+        variables_(VariablesByName(graph)) {
+    saver_def_ = AddSaverNodes(
+        graph.impl(),
+        {.scope = options.name.empty() ? "save" : options.name, .sharded = options.sharded},
+        variables_);
+    saver_def_.max_to_keep = options.max_to_keep;
+    saver_def_.keep_checkpoint_every_n_hours =
+        static_cast<float>(options.keep_checkpoint_every_n_hours);
+  }
+
+  ~Impl() {
+    if (!last_) return;
+    const std::exception_ptr error = SaveJob::JobOf(*last_).TakeUnseenError();
+    if (error == nullptr) return;
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& failure) {
+      LogWarning(fmt::format("nobody waited for a save that failed: {}", failure.what()));
+    }
+  }
+
+  SaveHandle SaveAsync(Session& session, const std::string& save_path,
+                       const SaverSaveOptions& options) {
+    if (last_) {
+      if (const std::exception_ptr error = SaveJob::JobOf(*last_).TakeUnseenError()) {
+        std::rethrow_exception(error);
+      }
+    }
+    const std::string prefix = PrefixOf(save_path, options.global_step);
+    CheckNames(save_path, prefix, options);
+    std::vector<NamedTensor> tensors;
+    tensors.reserve(variables_.size());
+    for (const Variable& variable : variables_) {
+      tensors.push_back(Named(variable, session.SavableValue(variable)));
+    }
+    Engine::Impl& engine = session.engine().impl();
+    SaveRequest request = {.options = {.sharded = options_.sharded},
+                           .meta_suffix = options.meta_graph_suffix};
+    if (options.write_meta_graph) request.options.meta_graph = ExportMetaGraph(graph_, saver_def_);
+    Retention next = retention_;
+    if (options.write_state) Count(next, prefix, NowSeconds(), options, request);
+    last_ = engine.Save(prefix, tensors, std::move(request));
+    // The save is over when Save returns: what it did is known.
+    const SaveJob& job = SaveJob::JobOf(*last_);
+    if (options.write_state && job.committed()) {
+      retention_ = std::move(next);
+      retention_.NotDeleted(job.not_retired());
+    }
+    return *last_;
+  }
+
+  void Restore(Session& session, const std::string& save_path) {
+    Engine::Impl& engine = session.engine().impl();
+    RequireReadable(engine.fs(), save_path);
+    std::vector<NamedTensor> tensors;
+    for (const Variable& variable : variables_) {
+      tensors.push_back(Named(variable, session.Value(variable)));
+    }
+    try {
+      engine.Restore(save_path, tensors, {});
+    } catch (const RestoreError& error) {
+      Mark(session, error.assigned(), false);
+      Mark(session, error.undefined(), true);
+      throw;
+    }
+    for (const Variable& variable : variables_) session.SetUndefined(variable, false);
+  }
+
+  void Wait(void (SaveHandle::*wait)()) {
+    if (last_) ((*last_).*wait)();
+  }
+
+  std::vector<std::string> last_checkpoints() const { return retention_.last_checkpoints(); }
+
+  void RecoverLastCheckpoints(const std::vector<std::string>& prefixes) {
+    std::vector<CountedCheckpoint> found;
+    for (const std::string& prefix : prefixes) {
+      if (const auto seconds = CheckpointMtime(PosixFileSystem(), prefix))
+        found.push_back({prefix, *seconds});
+    }
+    retention_.SetLastCheckpointsWithTime(std::move(found));
+  }
+
+ private:
+  // Counts the new checkpoint, and says in `request` what is to follow its commit.
+  static void Count(Retention& next, const std::string& prefix, double now_seconds,
+                    const SaverSaveOptions& options, SaveRequest& request) {
+    next.Record(prefix, now_seconds);
+    const std::string directory = DirectoryOf(prefix);
+    request.state = CommittedFile{
+        .path = StateFilePath(directory, options.latest_filename),
+        .content = SavedStateText(directory, prefix,
+                                  {.all_model_checkpoint_paths = next.last_checkpoints(),
+                                   .latest_filename = options.latest_filename},
+                                  std::filesystem::current_path().string())};
+    request.retired = next.TakeDoomed();
+    // One checkpoint may be counted under two spellings of its path; what still counts must stay.
+    std::erase_if(request.retired, [&](const std::string& retired) {
+      return std::ranges::any_of(next.last(), [&](const CountedCheckpoint& counted) {
+        return IsSamePath(counted.path, retired);
+      });
+    });
+  }
+
+  double NowSeconds() const {
+    return options_.now_seconds ? options_.now_seconds() : SystemClock().NowSeconds();
+  }
+
+  static void RequireReadable(FileSystem& fs, const std::string& prefix) {
+    if (prefix.empty())
+      throw Error(Code::kInvalidArgument, "restore: the checkpoint's path is empty");
+    if (fs.Stat(IndexPath(prefix))) return;
+    if (CheckpointExists(fs, prefix)) {
+      throw Error(Code::kUnimplemented,
+                  fmt::format("restore {}: checkpoints of format V1 cannot be read yet", prefix));
+    }
+    throw Error(Code::kNotFound, fmt::format("restore {}: no such checkpoint", prefix));
+  }
+
+  void Mark(Session& session, const std::vector<std::string>& names, bool undefined) const {
+    for (const Variable& variable : variables_) {
+      if (std::find(names.begin(), names.end(), variable.name()) != names.end()) {
+        session.SetUndefined(variable, undefined);
+      }
+    }
+  }
+
+  Graph& graph_;
+  SaverOptions options_;
+  Retention retention_;
+  std::vector<Variable> variables_;  // by name
+  SaverDef saver_def_;
+  std::optional<SaveHandle> last_;
+};
+
+Saver::Saver(Graph& graph, const SaverOptions& options)
+    : impl_(std::make_unique<Impl>(graph, options)) {}
+Saver::~Saver() = default;
+Saver::Saver(Saver&&) noexcept = default;
+Saver& Saver::operator=(Saver&&) noexcept = default;
+
+std::string Saver::Save(Session& session, const std::string& save_path,
+                        const SaverSaveOptions& options) {
+  SaveHandle save = impl_->SaveAsync(session, save_path, options);
+  save.WaitFinished();
+  return save.prefix();
+}
+
+SaveHandle Saver::SaveAsync(Session& session, const std::string& save_path,
+                            const SaverSaveOptions& options) {
+  return impl_->SaveAsync(session, save_path, options);
+}
+
+void Saver::WaitStaged() { impl_->Wait(&SaveHandle::WaitStaged); }
+void Saver::WaitCommitted() { impl_->Wait(&SaveHandle::WaitCommitted); }
+
+void Saver::Restore(Session& session, const std::string& save_path) {
+  impl_->Restore(session, save_path);
+}
+
+std::vector<std::string> Saver::last_checkpoints() const { return impl_->last_checkpoints(); }
+
+void Saver::RecoverLastCheckpoints(const std::vector<std::string>& prefixes) {
+  impl_->RecoverLastCheckpoints(prefixes);
+}
+
+}  // namespace waypost

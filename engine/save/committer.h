@@ -1,0 +1,100 @@
+// Committer: makes a written checkpoint visible so that a crash or power cut at any moment leaves
+// the old or the new one, whole.
+//
+//   ShardWriter -> SaveJob -> [Committer] -> FileSystem
+//
+// The protocol stands in committer.cc, step by step; docs/durability.md says what each crash
+// leaves.
+//
+// Threads:  one thread at a time.
+// Errors:   before the commit point everything this save wrote is removed, the old checkpoint
+// stays.
+//           After it an Error says that the checkpoint exists and what was not updated.
+// Lifetime: the lock file is held until destruction; `fs` is borrowed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "io/file_system.h"
+
+namespace waypost {
+
+// A file that is committed with the index, or after it.
+struct CommittedFile {
+  std::string path;  // final name
+  std::string content;
+};
+
+// What step 6 could not do.  Replaced files that are left are removed by the next save's sweep,
+// retired checkpoints by whoever retires them again.
+struct FinishReport {
+  std::vector<std::string> warnings;
+  std::vector<std::string> not_retired;  // prefixes
+};
+
+class Committer {
+ public:
+  // Step 0: makes the directories, sweeps dead saves, takes the prefix.  Throws kInvalidArgument
+  // for a prefix that names no file, kAborted, naming the holder, when another save of the prefix
+  // is alive.
+  Committer(FileSystem& fs, std::string prefix, std::uint64_t save_id);
+  // Before the commit point: removes what was written.  Never throws.
+  ~Committer();
+  Committer(const Committer&) = delete;
+  Committer& operator=(const Committer&) = delete;
+
+  // Numbers of shards the new checkpoint must not have.
+  const std::set<int>& taken_shard_counts() const noexcept { return taken_shard_counts_; }
+  // Says how many shards it will have; before the first data file is created.
+  void Announce(int shard_count);
+  // Where shard `shard` is written (step 1, by ShardWriter).
+  std::string DataTemporaryPath(int shard) const;
+
+  // Steps 2 to 4.  When it returns the checkpoint is committed.  A directory sync that fails after
+  // the rename gives kUnavailable: visible, durability unknown.
+  void Commit(const std::string& index, const std::optional<CommittedFile>& meta_graph);
+  // Step 5: .meta and the state file.  `stale_meta_path`: removed when there is no new one.
+  void UpdateNames(const std::optional<CommittedFile>& state, const std::string& stale_meta_path);
+  // Step 6: removes replaced files, then the checkpoints in `retired` with their `meta_suffix`
+  // files. Requires: UpdateNames has returned.
+  FinishReport Finish(const std::vector<std::string>& retired, const std::string& meta_suffix);
+
+  // Whether the commit point was passed.
+  bool committed() const noexcept { return committed_; }
+  // What the sweep of step 0 could not do.
+  const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+
+ private:
+  void TakePrefix();
+  void FindTakenShardCounts();
+  void WriteTemporary(const std::string& final_path, const std::string& content);
+  void PublishDataFiles();
+  bool IndexIsOurs() const noexcept;
+  void RemoveOwnFiles();
+  void RemoveLockFile();
+
+  FileSystem& fs_;
+  std::string prefix_;
+  std::string directory_;
+  std::uint64_t save_id_;
+  std::set<int> taken_shard_counts_;
+  int shard_count_ = 0;
+  std::optional<std::string> meta_path_;  // final name, while the temporary one exists
+  std::unique_ptr<WritableFile> lock_file_;
+  bool publishing_ = false;  // data files may have their final names
+  bool committed_ = false;
+  bool clean_ = true;  // all steps so far were done in full
+  std::vector<std::string> warnings_;
+};
+
+// Removes checkpoint `prefix` so that a crash never leaves an index without its data.  Does nothing
+// when there is none.  Throws kAborted when a save of it is alive.
+void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
+                      std::uint64_t save_id);
+
+}  // namespace waypost

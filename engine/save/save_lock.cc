@@ -1,0 +1,57 @@
+#include "save/save_lock.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <sstream>
+
+#include "base/units.h"
+#include "format/bundle_names.h"
+#include "waypost/error.h"
+
+namespace waypost {
+namespace {
+
+constexpr std::string_view kMagic = "waypost-save-1";
+constexpr std::string_view kEnd = "end";
+constexpr std::uint64_t kLockBytesMax = 64 * kKiB;
+
+}  // namespace
+
+std::string PrintSaveLock(const SaveLockContent& content) {
+  return fmt::format("{}\npid {}\nhost {}\nshard_counts {} {}\n{}\n", kMagic, content.pid,
+                     content.host, content.shard_counts.size(),
+                     fmt::join(content.shard_counts, " "), kEnd);
+}
+
+std::optional<SaveLockContent> ParseSaveLock(std::string_view text) {
+  std::istringstream stream{std::string(text)};
+  std::string magic, pid_key, host_key, counts_key, end;
+  SaveLockContent content;
+  std::size_t count = 0;
+  stream >> magic >> pid_key >> content.pid >> host_key >> content.host >> counts_key >> count;
+  if (!stream || magic != kMagic || count > text.size()) return std::nullopt;
+  content.shard_counts.resize(count);
+  for (int& shard_count : content.shard_counts) stream >> shard_count;
+  stream >> end;
+  if (!stream || end != kEnd) return std::nullopt;
+  return content;
+}
+
+std::optional<std::string> LiveSaveOf(FileSystem& fs, const std::string& prefix) {
+  const std::string directory = DirectoryOf(prefix);
+  const std::string base = BaseName(prefix);
+  for (const std::string& name : fs.List(directory)) {
+    const std::optional<LockName> lock = ParseLockName(name);
+    if (!lock || lock->prefix != base) continue;
+    const std::string path = JoinPath(directory, name);
+    if (fs.TryLock(path).outcome != LockOutcome::kHeld) continue;
+    // The holder may not have written its content yet.
+    const auto content = ParseSaveLock(ReadFile(fs, path, kLockBytesMax));
+    return content ? fmt::format("pid {} on host {} ({})", content->pid, content->host, path)
+                   : fmt::format("an unknown process ({})", path);
+  }
+  return std::nullopt;
+}
+
+}  // namespace waypost

@@ -1,0 +1,36 @@
+// SaveLock: the lock file that says a save of one prefix is alive, and what it would leave behind.
+//
+// PREFIX.waypost-<save id>.lock is created by Committer under the directory's lock, is itself
+// locked until the save ends, and is removed last.  It is also the save's only log: it holds the
+// numbers of shards of the new and the replaced checkpoint, synced before any data file gets its
+// final name.  So whoever finds a dead one (its lock can be taken) knows which files no index names
+// any more.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/file_system.h"
+
+namespace waypost {
+
+// What a lock file says.
+struct SaveLockContent {
+  std::int64_t pid = 0;
+  std::string host;
+  std::vector<int> shard_counts;  // of the data files that this save makes and that it replaces
+};
+
+std::string PrintSaveLock(const SaveLockContent& content);
+// nullopt when the file was never completed: its save had renamed nothing yet.
+std::optional<SaveLockContent> ParseSaveLock(std::string_view text);
+
+// The holder of a live save of `prefix`, for a message: "pid 17 on host a (FILE)"; nullopt when
+// there is none.  Requires: the directory's lock is held.
+std::optional<std::string> LiveSaveOf(FileSystem& fs, const std::string& prefix);
+
+}  // namespace waypost

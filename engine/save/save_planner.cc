@@ -1,0 +1,199 @@
+#include "save/save_planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "base/escape.h"
+#include "format/slice_codec.h"
+#include "format/slice_set.h"
+#include "waypost/error.h"
+
+namespace waypost {
+namespace {
+
+using Group = std::vector<std::size_t>;  // tensors of one shard, by name
+
+std::vector<Group> GroupTensors(std::span<const PlannedTensor> tensors,
+                                std::vector<std::size_t> order, bool sharded) {
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return tensors[a].name < tensors[b].name; });
+  if (!sharded) return {std::move(order)};
+  std::map<std::string_view, Group> by_device;
+  for (const std::size_t i : order) by_device[tensors[i].device].push_back(i);
+  std::vector<Group> groups;
+  for (auto& [device, group] : by_device) groups.push_back(std::move(group));
+  return groups;
+}
+
+std::uint64_t GroupBytes(std::span<const PlannedTensor> tensors, const Group& group) {
+  return std::accumulate(
+      group.begin(), group.end(), std::uint64_t{0},
+      [&](std::uint64_t sum, std::size_t i) { return sum + tensors[i].size_bytes; });
+}
+
+// Makes one more shard: cuts the largest at the tensor border nearest to its middle, or adds an
+// empty one when no shard has two tensors.
+void AddShard(std::span<const PlannedTensor> tensors, std::vector<Group>& groups) {
+  Group* largest = nullptr;
+  std::uint64_t largest_bytes = 0;
+  for (Group& group : groups) {
+    const std::uint64_t bytes = GroupBytes(tensors, group);
+    if (group.size() >= 2 && (largest == nullptr || bytes > largest_bytes)) {
+      largest = &group;
+      largest_bytes = bytes;
+    }
+  }
+  if (largest == nullptr) {
+    groups.emplace_back();
+    return;
+  }
+  const auto from_middle = [&](std::uint64_t bytes) {
+    return 2 * bytes > largest_bytes ? 2 * bytes - largest_bytes : largest_bytes - 2 * bytes;
+  };
+  std::size_t cut = 1;
+  std::uint64_t bytes = tensors[largest->front()].size_bytes;
+  for (; cut + 1 < largest->size(); ++cut) {
+    const std::uint64_t next = bytes + tensors[(*largest)[cut]].size_bytes;
+    if (from_middle(next) > from_middle(bytes)) break;
+    bytes = next;
+  }
+  const auto border = largest->begin() + static_cast<std::ptrdiff_t>(cut);
+  Group tail(border, largest->end());
+  largest->erase(border, largest->end());
+  groups.push_back(std::move(tail));
+}
+
+ShardPlan LayOut(std::span<const PlannedTensor> tensors, const Group& group) {
+  ShardPlan shard;
+  shard.tensors.reserve(group.size());
+  std::uint64_t end = 0;
+  const auto place = [&](bool large, std::uint64_t alignment) {
+    for (const std::size_t i : group) {
+      const std::uint64_t size = tensors[i].size_bytes;
+      if ((size >= kLargeTensorBytes) != large) continue;
+      end = AlignUp(end, alignment);
+      shard.tensors.push_back({i, end});
+      end += size;
+    }
+  };
+  place(false, kSmallAlignment);
+  place(true, kPageBytes);
+  shard.file_bytes = AlignUp(end, kPageBytes);
+  return shard;
+}
+
+// Moves tensors that share another's bytes out of `order`.  Only within one shard, so that a
+// shard's file holds all that its device needs.
+std::vector<SharedTensor> TakeShared(std::span<const PlannedTensor> tensors, bool sharded,
+                                     std::vector<std::size_t>& order) {
+  std::vector<SharedTensor> shared;
+  std::map<std::tuple<std::string_view, const void*, std::uint64_t>, std::size_t> seen;
+  std::erase_if(order, [&](std::size_t i) {
+    const PlannedTensor& tensor = tensors[i];
+    if (tensor.source == nullptr || tensor.size_bytes == 0) return false;
+    const std::string_view device = sharded ? tensor.device : std::string_view();
+    const auto [first, is_new] = seen.try_emplace({device, tensor.source, tensor.size_bytes}, i);
+    if (!is_new) shared.push_back({i, first->second});
+    return !is_new;
+  });
+  return shared;
+}
+
+[[noreturn]] void Refuse(const NamedTensor& tensor, const std::string& why) {
+  throw Error(Code::kInvalidArgument,
+              fmt::format("save tensor {}: {}", Printable(tensor.name), why));
+}
+
+void ValidateTensor(const NamedTensor& tensor) {
+  if (tensor.name.empty()) throw Error(Code::kInvalidArgument, "save: a tensor has an empty name");
+  const DType dtype = tensor.tensor.dtype();
+  if (dtype != DType::kString && ElementBytes(dtype) == 0) {
+    Refuse(tensor, fmt::format("dtype {} cannot be saved", DTypeName(dtype)));
+  }
+  if (DecodeSliceKey(tensor.name)) Refuse(tensor, "the name reads as the key of a slice");
+  if (tensor.slice.IsWhole()) {
+    if (!tensor.full_shape.empty() && tensor.full_shape != tensor.tensor.shape()) {
+      Refuse(tensor, fmt::format("shape {} is not the full shape {} and no slice is given",
+                                 ShapeText(tensor.tensor.shape()), ShapeText(tensor.full_shape)));
+    }
+    return;
+  }
+  if (tensor.full_shape.size() > kSliceRankMax) {
+    Refuse(tensor, fmt::format("a slice may have rank {} at most", kSliceRankMax));
+  }
+  Shape shape;
+  try {
+    shape = SliceShape(tensor.full_shape, tensor.slice);
+  } catch (const Error& error) {
+    Refuse(tensor, error.what());
+  }
+  if (shape != tensor.tensor.shape()) {
+    Refuse(tensor, fmt::format("slice {} has shape {}, the tensor has {}", SliceText(tensor.slice),
+                               ShapeText(shape), ShapeText(tensor.tensor.shape())));
+  }
+}
+
+// `same` are all tensors of one name, more than one.
+void ValidateSlices(std::span<const NamedTensor* const> same) {
+  const NamedTensor& first = *same.front();
+  std::vector<TensorSlice> slices;
+  std::set<std::string> texts;
+  for (const NamedTensor* tensor : same) {
+    if (tensor->slice.IsWhole()) Refuse(first, "the name is given twice");
+    if (tensor->full_shape != first.full_shape || tensor->tensor.dtype() != first.tensor.dtype()) {
+      Refuse(first, "its slices differ in full shape or dtype");
+    }
+    // Slices without elements overlap nothing, and still each is stored under a key of its own.
+    if (tensor->tensor.shape() == first.full_shape ||
+        !texts.insert(SliceText(tensor->slice)).second) {
+      Refuse(first, fmt::format("slice {} overlaps another", SliceText(tensor->slice)));
+    }
+    slices.push_back(tensor->slice);
+  }
+  if (const auto overlap = FindOverlap(first.full_shape, slices)) {
+    Refuse(first, fmt::format("slices {} and {} overlap", SliceText(slices[overlap->first]),
+                              SliceText(slices[overlap->second])));
+  }
+}
+
+}  // namespace
+
+SavePlan PlanSave(std::span<const PlannedTensor> tensors, const SavePlanOptions& options) {
+  SavePlan plan;
+  std::vector<std::size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  plan.shared = TakeShared(tensors, options.sharded, order);
+  std::vector<Group> groups = GroupTensors(tensors, std::move(order), options.sharded);
+  while (options.taken_shard_counts.contains(static_cast<int>(groups.size())))
+    AddShard(tensors, groups);
+  plan.shards.reserve(groups.size());
+  for (const Group& group : groups) plan.shards.push_back(LayOut(tensors, group));
+  return plan;
+}
+
+void ValidateTensors(std::span<const NamedTensor> tensors) {
+  if (tensors.empty()) throw Error(Code::kInvalidArgument, "save: there is no tensor to save");
+  std::vector<const NamedTensor*> by_name;
+  by_name.reserve(tensors.size());
+  for (const NamedTensor& tensor : tensors) {
+    ValidateTensor(tensor);
+    by_name.push_back(&tensor);
+  }
+  std::stable_sort(by_name.begin(), by_name.end(),
+                   [](const NamedTensor* a, const NamedTensor* b) { return a->name < b->name; });
+  for (auto begin = by_name.begin(); begin != by_name.end();) {
+    const auto end = std::find_if(begin, by_name.end(), [&](const NamedTensor* tensor) {
+      return tensor->name != (*begin)->name;
+    });
+    if (end - begin > 1) ValidateSlices(std::span(begin, end));
+    begin = end;
+  }
+}
+
+}  // namespace waypost

@@ -1,0 +1,170 @@
+#include "save/sweeper.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "base/units.h"
+#include "format/bundle_files.h"
+#include "format/bundle_names.h"
+#include "save/save_lock.h"
+#include "waypost/error.h"
+
+namespace waypost {
+namespace {
+
+constexpr std::string_view kRetired = ".retired";
+constexpr std::uint64_t kLockBytesMax = 64 * kKiB;
+
+// What one dead save left behind; base names.
+struct Leftovers {
+  std::vector<TemporaryName> temporaries;
+  std::vector<std::string> temporary_files;  // the names as they stand, in the same order
+  std::optional<LockName> lock;
+  std::string lock_file;
+};
+
+class Sweep {
+ public:
+  Sweep(FileSystem& fs, const std::string& directory) : fs_(fs), directory_(directory) {}
+
+  SweepReport Run() {
+    const std::map<std::uint64_t, Leftovers> found = FindLeftovers();
+    // What a dead process renamed is visible, and yet a power cut may still undo it: nothing is
+    // judged by it before it is durable.
+    if (!found.empty()) fs_.SyncDirectory(directory_);
+    for (const auto& [save_id, leftovers] : found) {
+      try {
+        SweepSave(save_id, leftovers);
+      } catch (const Error& error) {
+        report_.warnings.push_back(fmt::format("sweep of dead save {} in {}: {}",
+                                               SaveIdText(save_id), directory_, error.what()));
+      }
+    }
+    return std::move(report_);
+  }
+
+ private:
+  std::map<std::uint64_t, Leftovers> FindLeftovers() {
+    std::map<std::uint64_t, Leftovers> found;
+    for (const std::string& name : fs_.List(directory_)) {
+      if (std::optional<LockName> lock = ParseLockName(name)) {
+        found[lock->save_id].lock_file = name;
+        found[lock->save_id].lock = std::move(lock);
+      } else if (std::optional<TemporaryName> temporary = ParseTemporaryName(name)) {
+        found[temporary->save_id].temporary_files.push_back(name);
+        found[temporary->save_id].temporaries.push_back(std::move(*temporary));
+      }
+    }
+    return found;
+  }
+
+  // The order matters: the tombstones and the lock file are what a sweep that is itself cut short
+  // is taken up again by, so they go when everything they name is gone for good.
+  void SweepSave(std::uint64_t save_id, const Leftovers& leftovers) {
+    LockResult lock;
+    std::optional<SaveLockContent> content;
+    if (leftovers.lock) {
+      lock = fs_.TryLock(Path(leftovers.lock_file));
+      if (lock.outcome != LockOutcome::kTaken) return;  // alive
+      content = ParseSaveLock(ReadFile(fs_, Path(leftovers.lock_file), kLockBytesMax));
+    }
+    std::vector<std::string> tombstones;
+    for (std::size_t i = 0; i < leftovers.temporaries.size(); ++i) {
+      const std::string path = Path(leftovers.temporary_files[i]);
+      const std::string target = Path(leftovers.temporaries[i].path);
+      if (target.ends_with(kRetired)) {
+        RemoveRetired(path, target.substr(0, target.size() - kRetired.size()));
+        tombstones.push_back(path);
+      } else if (leftovers.lock && CompletesCommitted(path, leftovers.lock->prefix, save_id)) {
+        fs_.Rename(path, target);
+        report_.actions.push_back(fmt::format("renamed {} to {}", path, target));
+      } else {
+        Remove(path);
+      }
+    }
+    if (content) RemoveUnnamedData(Path(leftovers.lock->prefix), content->shard_counts);
+    fs_.SyncDirectory(directory_);
+    for (const std::string& tombstone : tombstones) Remove(tombstone);
+    if (leftovers.lock) Remove(Path(leftovers.lock_file));
+    fs_.SyncDirectory(directory_);
+  }
+
+  // Whether the temporary file is the .meta of a checkpoint that the save committed before it died.
+  bool CompletesCommitted(const std::string& path, const std::string& prefix,
+                          std::uint64_t save_id) {
+    const std::optional<BundleHeader> header = CommittedHeader(fs_, Path(prefix));
+    if (!header || !header->origin || header->origin->save_id != save_id) return false;
+    return header->origin->meta_size > 0 && IsMetaGraphOf(fs_, path, *header->origin);
+  }
+
+  // Removes what is left of a retired checkpoint, unless its prefix was saved to again.
+  void RemoveRetired(const std::string& tombstone, const std::string& prefix) {
+    const std::optional<BundleHeader> retired = ReadBundleHeader(fs_, tombstone);
+    const std::optional<BundleHeader> committed = CommittedHeader(fs_, prefix);
+    if (!committed || committed->shard_count != retired->shard_count) {
+      Note(RemoveDataFiles(fs_, prefix, {retired->shard_count}));
+    }
+    if (const std::string meta = MetaGraphPath(prefix); !committed && fs_.Stat(meta)) Remove(meta);
+  }
+
+  void RemoveUnnamedData(const std::string& prefix, const std::vector<int>& shard_counts) {
+    std::set<int> unnamed(shard_counts.begin(), shard_counts.end());
+    if (const std::optional<BundleHeader> header = CommittedHeader(fs_, prefix)) {
+      unnamed.erase(header->shard_count);
+    }
+    Note(RemoveDataFiles(fs_, prefix, unnamed));
+  }
+
+  void Remove(const std::string& path) {
+    fs_.Remove(path);
+    Note({path});
+  }
+  void Note(const std::vector<std::string>& removed) {
+    for (const std::string& path : removed) report_.actions.push_back("removed " + path);
+  }
+  std::string Path(const std::string& name) const { return JoinPath(directory_, name); }
+
+  FileSystem& fs_;
+  const std::string& directory_;
+  SweepReport report_;
+};
+
+}  // namespace
+
+SweepReport SweepDirectory(FileSystem& fs, const std::string& directory) {
+  return Sweep(fs, directory).Run();
+}
+
+SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory) {
+  const LockResult lock = fs.Lock(directory);
+  if (lock.outcome != LockOutcome::kTaken) {
+    return {.actions = {},
+            .warnings = {
+                fmt::format("{}: this file system has no locks, so nothing is swept", directory)}};
+  }
+  return SweepDirectory(fs, directory);
+}
+
+std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& prefix,
+                                         const std::set<int>& shard_counts) {
+  std::vector<std::string> removed;
+  if (shard_counts.empty()) return removed;
+  const std::string directory = DirectoryOf(prefix);
+  const std::string base = BaseName(prefix);
+  for (const std::string& name : fs.List(directory)) {
+    const std::optional<DataName> data = ParseDataName(name);
+    if (!data || data->prefix != base || !shard_counts.contains(data->shard_count)) continue;
+    removed.push_back(JoinPath(directory, name));
+    fs.Remove(removed.back());
+  }
+  return removed;
+}
+
+std::string TombstonePath(const std::string& prefix, std::uint64_t save_id) {
+  return TemporaryPath(prefix + std::string(kRetired), save_id);
+}
+
+}  // namespace waypost

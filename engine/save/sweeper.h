@@ -1,0 +1,39 @@
+// Sweeper: removes what dead saves left in a directory, and completes what a committed one did not.
+//
+// Only names that Waypost gives are looked at (bundle_names.h): temporary files, lock files, and
+// data files whose number of shards a dead save's lock file or a tombstone names and the committed
+// index does not.
+//
+// Threads:  the caller holds the directory's lock, so that nobody else sweeps or publishes
+// meanwhile. Errors:   what could not be swept is a warning; it stays for the next sweep.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "io/file_system.h"
+
+namespace waypost {
+
+struct SweepReport {
+  std::vector<std::string> actions;  // "removed FILE", "renamed FILE to FILE"
+  std::vector<std::string> warnings;
+};
+
+// Requires: the directory's lock is held.
+SweepReport SweepDirectory(FileSystem& fs, const std::string& directory);
+
+// Locks the directory and sweeps it.  On a file system without locks nothing is touched, and a
+// warning says so.
+SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory);
+
+// Removes the data files of `prefix` whose number of shards is in `shard_counts`; returns their
+// paths.
+std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& prefix,
+                                         const std::set<int>& shard_counts);
+
+// Where a retired checkpoint's index stands until its data files are gone.
+std::string TombstonePath(const std::string& prefix, std::uint64_t save_id);
+
+}  // namespace waypost

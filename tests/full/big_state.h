@@ -1,0 +1,35 @@
+// BigState: gigabytes of tensors in one mapping, all of it touched; the content can be recomputed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "waypost/engine.h"
+
+namespace waypost {
+
+class BigState {
+ public:
+  // float32 tensors of these sizes, each a multiple of 4; filled.
+  explicit BigState(const std::vector<std::uint64_t>& tensor_bytes);
+  ~BigState();
+  BigState(const BigState&) = delete;
+  BigState& operator=(const BigState&) = delete;
+
+  const std::vector<NamedTensor>& tensors() const noexcept { return tensors_; }
+  std::uint64_t size_bytes() const noexcept { return memory_.size(); }
+
+  // Other content than that of Fill.
+  void Poison();
+  // Names of the tensors that do not hold what Fill gave them; the first few.
+  std::vector<std::string> Wrong() const;
+
+ private:
+  std::span<std::byte> memory_;
+  std::vector<NamedTensor> tensors_;
+};
+
+}  // namespace waypost

@@ -1,0 +1,239 @@
+// The state file through its functions: which paths it holds is compared with what TensorFlow's
+// functions wrote for the same arguments; reading is tried on TensorFlow's files, on none and on
+// broken ones; only files count as checkpoints, and only V1's sharded form is a pattern.
+#include "waypost/checkpoint_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "manage/checkpoint_state_files.h"
+#include "support/expect_error.h"
+#include "support/temp_dir.h"
+#include "support/test_paths.h"
+#include "waypost/error.h"
+
+namespace waypost {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class CheckpointStateTest : public ::testing::Test {
+ protected:
+  std::string Path(const std::string& name) const { return temp_.File(name); }
+  void Write(const std::string& name, const std::string& content) const {
+    std::ofstream(Path(name), std::ios::binary) << content;
+  }
+  std::string Content(const std::string& name = "checkpoint") const {
+    std::ifstream file(Path(name), std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  TempDir temp_;
+  const std::string& directory_ = temp_.path();
+};
+
+std::string OnePath(const std::string& path) {
+  return "model_checkpoint_path: \"" + path + "\"\nall_model_checkpoint_paths: \"" + path + "\"\n";
+}
+
+// ---- What is stored
+// ------------------------------------------------------------------------------
+
+TEST(StateTextOfUpdate, StoresPathsAsTensorFlowDoes) {
+  const auto stored = [](const std::string& directory, const std::string& path,
+                         bool relative = false) {
+    return UpdatedStateText(directory, path, {.save_relative_paths = relative}, "/work/here");
+  };
+  EXPECT_EQ(stored("/a/b", "/a/b/m"), OnePath("/a/b/m"));
+  EXPECT_EQ(stored("b", "b/m"), OnePath("m"));
+  EXPECT_EQ(stored("", "m"), OnePath("m"));
+  EXPECT_EQ(stored(".", "./m"), OnePath("m"));
+  EXPECT_EQ(stored("/a/b", "/a/b/m", true), OnePath("m"));
+  EXPECT_EQ(stored("/a/b/", "/a/c/m", true), OnePath("../c/m"));
+  EXPECT_EQ(stored("b", "b/m", true), OnePath("m"));
+  EXPECT_EQ(stored("b", "/work/here/b/m", true), OnePath("m"));
+  EXPECT_EQ(stored("b", "/work/here/b/m"), OnePath("/work/here/b/m"));
+  EXPECT_EQ(stored("b", "c/m"), OnePath("../c/m"));
+  EXPECT_EQ(stored("../b", "m"), OnePath("../here/m"));
+  EXPECT_EQ(stored("/a/b", "m"), OnePath("m")) << "relative to the absolute directory already";
+}
+
+TEST(StateTextOfUpdate, AppendsTheLatestWhenTheListEndsWithAnother) {
+  const auto text = [](const std::vector<std::string>& paths) {
+    return UpdatedStateText("d", "d/m-2", {.all_model_checkpoint_paths = paths}, "/w");
+  };
+  const std::string both =
+      "model_checkpoint_path: \"m-2\"\n"
+      "all_model_checkpoint_paths: \"m-1\"\n"
+      "all_model_checkpoint_paths: \"m-2\"\n";
+  EXPECT_EQ(text({"d/m-1"}), both);
+  EXPECT_EQ(text({"d/m-1", "d/m-2"}), both);
+}
+
+TEST(StateTextOfUpdate, RefusesTimestampsThatDoNotMatch) {
+  const auto update = [](const std::vector<double>& times) {
+    return UpdatedStateText(
+        "/d", "/d/m",
+        {.all_model_checkpoint_paths = {"/d/l"}, .all_model_checkpoint_timestamps = times}, "/w");
+  };
+  EXPECT_EQ(CodeOf([&] { update({1}); }), Code::kInvalidArgument) << "the latest counts as well";
+  EXPECT_THAT(update({1, 2.5}), HasSubstr("all_model_checkpoint_timestamps: 2.5\n"));
+}
+
+TEST(StateTextOfUpdate, RefusesTheNameOfTheCheckpointItself) {
+  const auto update = [](const std::string& directory, const std::string& path,
+                         const std::string& file) {
+    return [=] { UpdatedStateText(directory, path, {.latest_filename = file}, "/w"); };
+  };
+  EXPECT_EQ(CodeOf(update("/d", "/d/checkpoint", "")), Code::kFailedPrecondition);
+  EXPECT_EQ(CodeOf(update("d", "d/checkpoint", "")), Code::kFailedPrecondition);
+  EXPECT_EQ(CodeOf(update("d", "/w/d/./latest", "latest")), Code::kFailedPrecondition);
+  EXPECT_EQ(CodeOf(update("/d", "/d/latest", "")), std::nullopt);
+  EXPECT_EQ(CodeOf(update("/d", "", "")), Code::kInvalidArgument);
+}
+
+TEST(StateTextOfSave, MakesRelativePathsAbsoluteBesideAnAbsoluteDirectory) {
+  const UpdateCheckpointStateOptions earlier = {
+      .all_model_checkpoint_paths = {"b/m-1", "/a/b/m-2"}};
+  EXPECT_EQ(SavedStateText("/a/b", "/a/b/m-2", earlier, "/w"),
+            "model_checkpoint_path: \"/a/b/m-2\"\n"
+            "all_model_checkpoint_paths: \"/w/b/m-1\"\n"
+            "all_model_checkpoint_paths: \"/a/b/m-2\"\n");
+  UpdateCheckpointStateOptions relative = earlier;
+  relative.save_relative_paths = true;
+  EXPECT_EQ(SavedStateText("/a/b", "/a/b/m-2", relative, "/w"),
+            "model_checkpoint_path: \"m-2\"\n"
+            "all_model_checkpoint_paths: \"../../w/b/m-1\"\n"
+            "all_model_checkpoint_paths: \"m-2\"\n");
+  EXPECT_EQ(SavedStateText("b", "b/m-2", {.all_model_checkpoint_paths = {"/a/m-1"}}, "/w"),
+            "model_checkpoint_path: \"m-2\"\n"
+            "all_model_checkpoint_paths: \"/a/m-1\"\n"
+            "all_model_checkpoint_paths: \"m-2\"\n");
+}
+
+// ---- Files
+// ---------------------------------------------------------------------------------------
+
+TEST_F(CheckpointStateTest, ReadsBackWhatItWrote) {
+  UpdateCheckpointState(directory_, Path("m-2"),
+                        {.all_model_checkpoint_paths = {Path("m-1")},
+                         .latest_filename = "latest",
+                         .all_model_checkpoint_timestamps = {1.5, 2},
+                         .last_preserved_timestamp = 0.25,
+                         .save_relative_paths = true});
+  EXPECT_THAT(Content("latest"), HasSubstr("model_checkpoint_path: \"m-2\"\n"));
+  const auto state = GetCheckpointState(directory_, "latest");
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->model_checkpoint_path, Path("m-2"));
+  EXPECT_THAT(state->all_model_checkpoint_paths, ElementsAre(Path("m-1"), Path("m-2")));
+  EXPECT_THAT(state->all_model_checkpoint_timestamps, ElementsAre(1.5, 2));
+  EXPECT_EQ(state->last_preserved_timestamp, 0.25);
+}
+
+TEST_F(CheckpointStateTest, ReplacesTheOldFileAndLeavesNothingBeside) {
+  Write("checkpoint", "nonsense that is longer than what replaces it, and broken: \"");
+  UpdateCheckpointState(directory_, Path("m"));
+  EXPECT_EQ(Content(), OnePath(Path("m")));
+  const std::filesystem::directory_iterator files(directory_);
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
+TEST_F(CheckpointStateTest, ReadsTensorFlowsFiles) {
+  const std::string golden = TestDataDir() + "/golden/state";
+  const auto relative = GetCheckpointState(golden, "relative");
+  ASSERT_TRUE(relative);
+  EXPECT_EQ(relative->model_checkpoint_path, golden + "/m.ckpt-20");
+  EXPECT_THAT(relative->all_model_checkpoint_paths,
+              ElementsAre(golden + "/m.ckpt-10", golden + "/m.ckpt-20"));
+  const auto absolute = GetCheckpointState(golden, "absolute");
+  ASSERT_TRUE(absolute);
+  EXPECT_EQ(absolute->model_checkpoint_path, "/data/train/m.ckpt-300");
+}
+
+TEST_F(CheckpointStateTest, NoFileAndABrokenFileAreNoState) {
+  EXPECT_FALSE(GetCheckpointState(directory_));
+  EXPECT_FALSE(GetCheckpointState(Path("no/such/directory")));
+  Write("checkpoint", "model_checkpoint_path: \"m\nunknown: 1");
+  EXPECT_FALSE(GetCheckpointState(directory_));
+  EXPECT_EQ(CodeOf([&] { ReadCheckpointState(PosixFileSystem(), directory_); }), Code::kDataLoss);
+  std::filesystem::create_directory(Path("latest"));
+  EXPECT_FALSE(GetCheckpointState(directory_, "latest"));
+}
+
+TEST_F(CheckpointStateTest, AStateWithoutALatestCheckpointIsRefused) {
+  Write("checkpoint", "");
+  EXPECT_EQ(CodeOf([&] { GetCheckpointState(directory_); }), Code::kInvalidArgument);
+  Write("checkpoint", "all_model_checkpoint_paths: \"m\"");
+  EXPECT_EQ(CodeOf([&] { GetCheckpointState(directory_); }), Code::kInvalidArgument);
+}
+
+TEST_F(CheckpointStateTest, WritingNeedsTheDirectory) {
+  EXPECT_EQ(CodeOf([&] { UpdateCheckpointState(Path("missing"), Path("missing/m")); }),
+            Code::kNotFound);
+}
+
+TEST_F(CheckpointStateTest, TheLatestMustExist) {
+  UpdateCheckpointState(directory_, Path("m-1"));
+  EXPECT_EQ(LatestCheckpoint(directory_), std::nullopt);
+  Write("m-1.index", "");
+  EXPECT_EQ(LatestCheckpoint(directory_), Path("m-1"));
+  EXPECT_EQ(LatestCheckpoint(directory_, "other"), std::nullopt);
+}
+
+// The patterns are written in two pieces, or they would hold trigraphs.
+TEST_F(CheckpointStateTest, PrefixesAreLiteralExceptV1Shards) {
+  Write("k-1.index", "");
+  Write("k[1].index", "");
+  Write("old", "");
+  Write("s-00001-of-00002", "");
+  Write("t-0000x-of-00002", "");
+  std::filesystem::create_directory(Path("d"));
+  std::filesystem::create_directory(Path("u-00000-of-00002"));
+  EXPECT_TRUE(CheckpointExists(Path("k-1")));
+  EXPECT_TRUE(CheckpointExists(Path("k[1]")));
+  EXPECT_TRUE(CheckpointExists(Path("old")));
+  EXPECT_TRUE(
+      CheckpointExists(Path("s-?????"
+                            "-of-00002")));
+  EXPECT_FALSE(CheckpointExists(Path("k-?")));
+  EXPECT_FALSE(CheckpointExists(Path("k-*")));
+  EXPECT_FALSE(
+      CheckpointExists(Path("s-?????"
+                            "-of-00003")));
+  EXPECT_FALSE(
+      CheckpointExists(Path("s-?????"
+                            "-of-0000?")));
+  EXPECT_FALSE(
+      CheckpointExists(Path("t-?????"
+                            "-of-00002")));
+  EXPECT_FALSE(
+      CheckpointExists(Path("u-?????"
+                            "-of-00002")))
+      << "a directory";
+  EXPECT_FALSE(CheckpointExists(Path("d"))) << "a directory";
+  EXPECT_FALSE(
+      CheckpointExists(Path("no/such/s-?????"
+                            "-of-00002")));
+  EXPECT_FALSE(CheckpointExists(Path(std::string("old\0x", 5))));
+  EXPECT_FALSE(CheckpointExists(Path("none")));
+}
+
+TEST_F(CheckpointStateTest, TheTimeOfACheckpointIsItsIndexs) {
+  Write("m.index", "");
+  const auto hour_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  std::filesystem::last_write_time(Path("m.index"), hour_ago);
+  const auto written = std::chrono::file_clock::to_sys(hour_ago).time_since_epoch();
+  const auto seconds = CheckpointMtime(PosixFileSystem(), Path("m"));
+  ASSERT_TRUE(seconds);
+  EXPECT_NEAR(*seconds, std::chrono::duration<double>(written).count(), 1e-3);
+  EXPECT_EQ(CheckpointMtime(PosixFileSystem(), Path("n")), std::nullopt);
+}
+
+}  // namespace
+}  // namespace waypost

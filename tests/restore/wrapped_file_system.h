@@ -1,0 +1,103 @@
+// WrappedFileSystem passes everything on to another FileSystem.  Two tests change one thing each:
+// HookedFileSystem calls a hook before a data file is opened, CountingFileSystem counts the bytes
+// read.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "io/file_system.h"
+
+namespace waypost {
+
+class WrappedFileSystem : public FileSystem {
+ public:
+  // `base` is borrowed.
+  explicit WrappedFileSystem(FileSystem& base) : base_(base) {}
+
+  std::unique_ptr<WritableFile> Create(const std::string& path, CreateMode mode) override {
+    return base_.Create(path, mode);
+  }
+  std::unique_ptr<DataFile> CreateData(const std::string& path) override {
+    return base_.CreateData(path);
+  }
+  std::unique_ptr<DataFile> OpenData(const std::string& path) override {
+    return base_.OpenData(path);
+  }
+  std::unique_ptr<MappedFile> Map(const std::string& path) override { return base_.Map(path); }
+  std::unique_ptr<IoBackend> MakeIoBackend() override { return base_.MakeIoBackend(); }
+  std::optional<FileStat> Stat(const std::string& path) override { return base_.Stat(path); }
+  std::vector<std::string> List(const std::string& directory) override {
+    return base_.List(directory);
+  }
+  void CreateDirectory(const std::string& path) override { base_.CreateDirectory(path); }
+  void Rename(const std::string& from, const std::string& to) override { base_.Rename(from, to); }
+  void Remove(const std::string& path) override { base_.Remove(path); }
+  void SyncDirectory(const std::string& path) override { base_.SyncDirectory(path); }
+  LockResult Lock(const std::string& path) override { return base_.Lock(path); }
+  LockResult TryLock(const std::string& path) override { return base_.TryLock(path); }
+
+ protected:
+  FileSystem& base_;
+};
+
+class HookedFileSystem final : public WrappedFileSystem {
+ public:
+  // The hook is given the number of the call, from 0.
+  HookedFileSystem(FileSystem& base, std::function<void(int)> hook)
+      : WrappedFileSystem(base), hook_(std::move(hook)) {}
+
+  std::unique_ptr<DataFile> OpenData(const std::string& path) override {
+    hook_(calls_++);
+    return base_.OpenData(path);
+  }
+
+ private:
+  std::function<void(int)> hook_;
+  int calls_ = 0;
+};
+
+class CountingFileSystem final : public WrappedFileSystem {
+ public:
+  using WrappedFileSystem::WrappedFileSystem;
+
+  std::unique_ptr<IoBackend> MakeIoBackend() override {
+    return std::make_unique<Backend>(base_.MakeIoBackend(), bytes_asked_, reads_);
+  }
+  // Bytes that reads have asked for since the last call.
+  std::uint64_t TakeBytesAsked() { return std::exchange(bytes_asked_, 0); }
+  std::uint64_t TakeReads() { return std::exchange(reads_, 0); }
+
+ private:
+  class Backend final : public IoBackend {
+   public:
+    Backend(std::unique_ptr<IoBackend> base, std::uint64_t& bytes_asked, std::uint64_t& reads)
+        : base_(std::move(base)), bytes_asked_(bytes_asked), reads_(reads) {}
+    void Submit(const IoRequest& request) override {
+      if (request.kind == IoRequest::Kind::kRead) {
+        bytes_asked_ += request.size;
+        ++reads_;
+      }
+      base_->Submit(request);
+    }
+    std::size_t Wait(std::span<IoCompletion> completions) override {
+      return base_->Wait(completions);
+    }
+    std::size_t depth() const noexcept override { return base_->depth(); }
+    std::string_view name() const noexcept override { return "counting"; }
+
+   private:
+    std::unique_ptr<IoBackend> base_;
+    std::uint64_t& bytes_asked_;
+    std::uint64_t& reads_;
+  };
+
+  std::uint64_t bytes_asked_ = 0;
+  std::uint64_t reads_ = 0;
+};
+
+}  // namespace waypost
