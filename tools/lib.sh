@@ -1,0 +1,51 @@
+# Shared by the scripts of tools/: to be sourced, not run.  Changes to the repository's root.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '%s\n' "$*"; }
+
+# The script's own name goes before the message, so that it is seen who gave up.
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# 75 -> 1m15s
+duration() { printf '%dm%02ds' $(($1 / 60)) $(($1 % 60)); }
+
+jobs_max() { nproc 2>/dev/null || echo 2; }
+
+# Of ninja's output: what is not a status line (that is, errors and warnings), and one status line in ten per
+# cent of the build.
+thin_out_progress() {
+  local line tenth last=-1
+  while IFS= read -r line; do
+    if [[ $line =~ ^\[\ *([0-9]+)%\ (.*)\] ]]; then
+      tenth=$((BASH_REMATCH[1] / 10))
+      ((tenth == last)) || say "built ${BASH_REMATCH[1]}% (${BASH_REMATCH[2]})"
+      last=$tenth
+    else
+      say "$line"
+    fi
+  done
+}
+
+# What Ninja and CTest run under: a command that may be set around them.
+runner=()
+
+configure() {
+  mkdir -p build
+  cmake --preset "$1" >"build/configure-$1.log" 2>&1 || {
+    cat "build/configure-$1.log"
+    die "configuring $1 failed"
+  }
+}
+
+# configure_and_build PRESET [TARGET...]
+configure_and_build() {
+  local preset=$1
+  shift
+  configure "$preset"
+  NINJA_STATUS='[%p %f/%t] ' "${runner[@]}" ninja -C "build/$preset" -j "$(jobs_max)" "$@" | thin_out_progress
+}
