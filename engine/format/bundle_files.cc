@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 
 #include "base/bytes.h"
@@ -50,6 +51,29 @@ std::optional<std::string> FindMetaGraph(FileSystem& fs, const std::string& pref
   for (const std::string& name : fs.List(directory)) {
     std::string path = JoinPath(directory, name);
     if (name.starts_with(stem) && IsMetaGraphOf(fs, path, origin)) return path;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> FindCommittedTemporary(FileSystem& fs, const std::string& path) {
+  const std::string directory = DirectoryOf(path);
+  const std::optional<FileStat> stat = fs.Stat(directory);
+  if (!stat || !stat->is_directory) return std::nullopt;
+  std::map<std::uint64_t, std::string> temporaries;  // by save id
+  std::map<std::uint64_t, std::string> prefixes;
+  for (const std::string& name : fs.List(directory)) {
+    if (const auto temporary = ParseTemporaryName(name);
+        temporary && temporary->path == BaseName(path)) {
+      temporaries[temporary->save_id] = JoinPath(directory, name);
+    } else if (const auto lock = ParseLockName(name)) {
+      prefixes[lock->save_id] = JoinPath(directory, lock->prefix);
+    }
+  }
+  for (const auto& [save_id, temporary] : temporaries) {
+    const auto prefix = prefixes.find(save_id);
+    if (prefix == prefixes.end()) continue;
+    const std::optional<BundleHeader> header = CommittedHeader(fs, prefix->second);
+    if (header && header->origin && header->origin->save_id == save_id) return temporary;
   }
   return std::nullopt;
 }

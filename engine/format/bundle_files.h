@@ -27,4 +27,9 @@ bool IsMetaGraphOf(FileSystem& fs, const std::string& path, const BundleHeader::
 std::optional<std::string> FindMetaGraph(FileSystem& fs, const std::string& prefix,
                                          const BundleHeader::Origin& origin);
 
+// The temporary file that is to become `path` and belongs to a save that is committed already: a
+// crash may have come before it got its name, and readers rename nothing.  nullopt when there is
+// none.
+std::optional<std::string> FindCommittedTemporary(FileSystem& fs, const std::string& path);
+
 }  // namespace waypost

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "format/bundle_files.h"
 #include "format/bundle_names.h"
 #include "manage/checkpoint_state_files.h"
 #include "waypost/error.h"
@@ -25,7 +26,8 @@ bool IsAbsolute(const std::string& path) { return path.starts_with('/'); }
 std::optional<CheckpointState> LoadState(FileSystem& fs, const std::string& path) {
   std::string text;
   try {
-    text = ReadFile(fs, path, kStateBytesMax);
+    // A save that was killed right after its commit left its state file under the temporary name.
+    text = ReadFile(fs, FindCommittedTemporary(fs, path).value_or(path), kStateBytesMax);
   } catch (const Error& error) {
     if (error.code() == Code::kNotFound) return std::nullopt;
     throw;

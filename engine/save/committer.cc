@@ -7,7 +7,7 @@
 //      A crash leaves an empty lock file.
 //   1  (ShardWriter) data under temporary names, complete, fdatasync.
 //      A crash leaves temporary files and the lock file.
-//   2  .meta and index under temporary names, fsync; lock file and directory fsync.
+//   2  .meta, state file and index under temporary names, fsync; lock file and directory fsync.
 //      A crash leaves the same.
 //   3  under the directory's lock: files of the new N removed (nothing names them), data files
 //   renamed,
@@ -16,7 +16,7 @@
 //   4  the index renamed, directory fsync: COMMITTED.
 //      A crash leaves the new checkpoint, perhaps with its .meta under the temporary name, and the
 //      old data files.
-//   5  .meta renamed, the state file replaced, directory fsync.
+//   5  .meta and the state file renamed, directory fsync.
 //      A crash leaves old data files.
 //   6  old data files removed, retired checkpoints removed behind a tombstone, last the lock file.
 //      A crash leaves some of them, and the lock file or the tombstone that names them.
@@ -30,6 +30,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 
@@ -112,12 +113,23 @@ void Committer::FindTakenShardCounts() {
   }
 }
 
-void Committer::Announce(int shard_count) {
+void Committer::Announce(int shard_count, const std::vector<std::string>& retired,
+                         const std::string& meta_suffix) {
   WAYPOST_CHECK(shard_count >= 1 && !taken_shard_counts_.contains(shard_count));
   shard_count_ = shard_count;
-  SaveLockContent content = {.pid = ::getpid(), .host = HostName(), .shard_counts = {shard_count}};
+  retired_ = retired;
+  meta_suffix_ = meta_suffix;
+  SaveLockContent content = {.pid = ::getpid(),
+                             .host = HostName(),
+                             .shard_counts = {shard_count},
+                             .retired = {},
+                             .meta_suffix = meta_suffix};
   content.shard_counts.insert(content.shard_counts.end(), taken_shard_counts_.begin(),
                               taken_shard_counts_.end());
+  for (const std::string& old : retired_) {
+    // By base name: another process may have another working directory.
+    if (DirectoryOf(old) == directory_) content.retired.push_back(BaseName(old));
+  }
   lock_file_->Append(AsBytes(PrintSaveLock(content)));
 }
 
@@ -125,12 +137,12 @@ std::string Committer::DataTemporaryPath(int shard) const {
   return TemporaryPath(DataPath(prefix_, shard, shard_count_), save_id_);
 }
 
-void Committer::Commit(const std::string& index, const std::optional<CommittedFile>& meta_graph) {
+void Committer::Commit(const std::string& index, const std::vector<CommittedFile>& companions) {
   WAYPOST_CHECK(shard_count_ >= 1 && !committed_);
   // Step 2.
-  if (meta_graph) {
-    meta_path_ = meta_graph->path;
-    WriteTemporary(meta_graph->path, meta_graph->content);
+  for (const CommittedFile& companion : companions) {
+    companion_paths_.push_back(companion.path);
+    WriteTemporary(companion.path, companion.content);
   }
   WriteTemporary(IndexPath(prefix_), index);
   lock_file_->Sync();
@@ -179,20 +191,16 @@ void Committer::PublishDataFiles() {
   fs_.SyncDirectory(directory_);
 }
 
-void Committer::UpdateNames(const std::optional<CommittedFile>& state,
-                            const std::string& stale_meta_path) {
+void Committer::UpdateNames(const std::string& stale_meta_path) {
   WAYPOST_CHECK(committed_);
   std::vector<std::string> failures;
+  for (const std::string& path : companion_paths_) {
+    Attempt(failures, [&] { fs_.Rename(TemporaryPath(path, save_id_), path); });
+  }
+  const bool is_stale = std::find(companion_paths_.begin(), companion_paths_.end(),
+                                  stale_meta_path) == companion_paths_.end();
   Attempt(failures, [&] {
-    if (meta_path_) {
-      fs_.Rename(TemporaryPath(*meta_path_, save_id_), *meta_path_);
-    } else if (fs_.Stat(stale_meta_path)) {
-      fs_.Remove(stale_meta_path);
-    }
-  });
-  Attempt(failures, [&] {
-    if (!state) return;
-    ReplaceFile(fs_, state->path, TemporaryPath(state->path, save_id_), AsBytes(state->content));
+    if (is_stale && fs_.Stat(stale_meta_path)) fs_.Remove(stale_meta_path);
   });
   Attempt(failures, [&] { fs_.SyncDirectory(directory_); });
   if (failures.empty()) return;
@@ -206,15 +214,17 @@ void Committer::UpdateNames(const std::optional<CommittedFile>& state,
                   prefix_, text));
 }
 
-FinishReport Committer::Finish(const std::vector<std::string>& retired,
-                               const std::string& meta_suffix) {
+FinishReport Committer::Finish() {
   WAYPOST_CHECK(committed_ && clean_);
   FinishReport report;
   Attempt(report.warnings, [&] { RemoveDataFiles(fs_, prefix_, taken_shard_counts_); });
   const bool replaced_is_gone = report.warnings.empty();
-  for (const std::string& old : retired) {
+  for (const std::string& old : retired_) {
     const std::size_t failed = report.warnings.size();
-    Attempt(report.warnings, [&] { RetireCheckpoint(fs_, old, meta_suffix, save_id_); });
+    Attempt(report.warnings, [&] {
+      const LockResult directory_lock = fs_.Lock(DirectoryOf(old));
+      RetireCheckpoint(fs_, old, meta_suffix_, save_id_);
+    });
     if (report.warnings.size() > failed) report.not_retired.push_back(old);
   }
   // With replaced files left the lock file stays, dead as soon as this save is gone: the next sweep
@@ -259,28 +269,10 @@ void Committer::RemoveOwnFiles() {
   };
   for (int shard = 0; shard < shard_count_; ++shard) remove(DataTemporaryPath(shard));
   remove(TemporaryPath(IndexPath(prefix_), save_id_));
-  if (meta_path_) remove(TemporaryPath(*meta_path_, save_id_));
+  for (const std::string& path : companion_paths_) remove(TemporaryPath(path, save_id_));
   if (publishing_) Attempt(failures, [&] { RemoveDataFiles(fs_, prefix_, {shard_count_}); });
   if (!failures.empty()) throw Error(Code::kUnavailable, failures.front());
   RemoveLockFile();
-}
-
-void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
-                      std::uint64_t save_id) {
-  const std::string directory = DirectoryOf(prefix);
-  const LockResult directory_lock = fs.Lock(directory);
-  if (!fs.Stat(IndexPath(prefix))) return;
-  if (const std::optional<std::string> holder = LiveSaveOf(fs, prefix)) {
-    throw Error(Code::kAborted, fmt::format("remove {}: it is being saved by {}", prefix, *holder));
-  }
-  const std::optional<BundleHeader> header = CommittedHeader(fs, prefix);
-  const std::string tombstone = TombstonePath(prefix, save_id);
-  fs.Rename(IndexPath(prefix), tombstone);
-  fs.SyncDirectory(directory);
-  RemoveDataFiles(fs, prefix, {header->shard_count});
-  if (const std::string meta = MetaGraphPath(prefix, meta_suffix); fs.Stat(meta)) fs.Remove(meta);
-  fs.SyncDirectory(directory);
-  fs.Remove(tombstone);
 }
 
 }  // namespace waypost

@@ -15,7 +15,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,7 +23,7 @@
 
 namespace waypost {
 
-// A file that is committed with the index, or after it.
+// A file that gets its name right after the index.
 struct CommittedFile {
   std::string path;  // final name
   std::string content;
@@ -50,19 +49,22 @@ class Committer {
 
   // Numbers of shards the new checkpoint must not have.
   const std::set<int>& taken_shard_counts() const noexcept { return taken_shard_counts_; }
-  // Says how many shards it will have; before the first data file is created.
-  void Announce(int shard_count);
+  // Says how many shards it will have, and which checkpoints, with their `meta_suffix` files, go
+  // after it; before the first data file is created.
+  void Announce(int shard_count, const std::vector<std::string>& retired,
+                const std::string& meta_suffix);
   // Where shard `shard` is written (step 1, by ShardWriter).
   std::string DataTemporaryPath(int shard) const;
 
-  // Steps 2 to 4.  When it returns the checkpoint is committed.  A directory sync that fails after
-  // the rename gives kUnavailable: visible, durability unknown.
-  void Commit(const std::string& index, const std::optional<CommittedFile>& meta_graph);
-  // Step 5: .meta and the state file.  `stale_meta_path`: removed when there is no new one.
-  void UpdateNames(const std::optional<CommittedFile>& state, const std::string& stale_meta_path);
-  // Step 6: removes replaced files, then the checkpoints in `retired` with their `meta_suffix`
-  // files. Requires: UpdateNames has returned.
-  FinishReport Finish(const std::vector<std::string>& retired, const std::string& meta_suffix);
+  // Steps 2 to 4.  When it returns the checkpoint is committed.  `companions`: .meta and state
+  // file, in the checkpoint's directory.  A directory sync that fails after the rename gives
+  // kUnavailable: visible, durability unknown.
+  void Commit(const std::string& index, const std::vector<CommittedFile>& companions);
+  // Step 5: the companions get their names.  `stale_meta_path`: removed when it is not among them.
+  void UpdateNames(const std::string& stale_meta_path);
+  // Step 6: removes replaced files, then the retired checkpoints.  Requires: UpdateNames has
+  // returned.
+  FinishReport Finish();
 
   // Whether the commit point was passed.
   bool committed() const noexcept { return committed_; }
@@ -84,17 +86,14 @@ class Committer {
   std::uint64_t save_id_;
   std::set<int> taken_shard_counts_;
   int shard_count_ = 0;
-  std::optional<std::string> meta_path_;  // final name, while the temporary one exists
+  std::vector<std::string> companion_paths_;  // final names
+  std::vector<std::string> retired_;
+  std::string meta_suffix_;
   std::unique_ptr<WritableFile> lock_file_;
   bool publishing_ = false;  // data files may have their final names
   bool committed_ = false;
   bool clean_ = true;  // all steps so far were done in full
   std::vector<std::string> warnings_;
 };
-
-// Removes checkpoint `prefix` so that a crash never leaves an index without its data.  Does nothing
-// when there is none.  Throws kAborted when a save of it is alive.
-void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
-                      std::uint64_t save_id);
 
 }  // namespace waypost

@@ -44,7 +44,7 @@ void SaveJob::Run(const SaveParts& parts, std::span<const NamedTensor> tensors,
     Stopwatch watch;
     CheckpointWriter writer(tensors, parts.devices,
                             {request_.options.sharded, committer.taken_shard_counts()});
-    committer.Announce(writer.shard_count());
+    committer.Announce(writer.shard_count(), request_.retired, request_.meta_suffix);
     {
       const std::scoped_lock lock(mutex_);
       stats_.wait_seconds = wait_seconds;
@@ -82,7 +82,7 @@ void SaveJob::Run(const SaveParts& parts, std::span<const NamedTensor> tensors,
       stats_.commit_seconds = watch.Lap();
     }
     MoveTo(SaveState::kCommitted);
-    FinishReport report = committer.Finish(request_.retired, request_.meta_suffix);
+    FinishReport report = committer.Finish();
     {
       const std::scoped_lock lock(mutex_);
       stats_.finish_seconds = watch.Lap();
@@ -101,14 +101,15 @@ void SaveJob::Commit(Committer& committer, CheckpointWriter& writer) {
   header.origin = BundleHeader::Origin{
       .save_id = save_id_, .writer = kWriterName, .meta_size = 0, .meta_crc32c = 0};
   const std::string meta_path = MetaGraphPath(prefix_, request_.meta_suffix);
-  std::optional<CommittedFile> meta;
+  std::vector<CommittedFile> companions;
   if (const std::string& content = request_.options.meta_graph; !content.empty()) {
     header.origin->meta_size = content.size();
     header.origin->meta_crc32c = Crc32c(AsBytes(content));
-    meta = CommittedFile{meta_path, content};
+    companions.push_back({meta_path, content});
   }
-  committer.Commit(writer.BuildIndex(header), meta);
-  committer.UpdateNames(request_.state, meta_path);
+  if (request_.state) companions.push_back(*request_.state);
+  committer.Commit(writer.BuildIndex(header), companions);
+  committer.UpdateNames(meta_path);
 }
 
 void SaveJob::MoveTo(SaveState state) {

@@ -16,23 +16,46 @@ constexpr std::string_view kMagic = "waypost-save-1";
 constexpr std::string_view kEnd = "end";
 constexpr std::uint64_t kLockBytesMax = 64 * kKiB;
 
+// Names may hold anything, so each goes behind its length.
+std::string Counted(const std::string& name) { return fmt::format("{}:{}\n", name.size(), name); }
+
+std::string ReadCounted(std::istringstream& stream, std::size_t size_max) {
+  std::size_t size = 0;
+  char colon = 0;
+  stream >> size >> colon;
+  if (!stream || colon != ':' || size > size_max) {
+    stream.setstate(std::ios::failbit);
+    return {};
+  }
+  std::string name(size, '\0');
+  stream.read(name.data(), static_cast<std::streamsize>(size));
+  return name;
+}
+
 }  // namespace
 
 std::string PrintSaveLock(const SaveLockContent& content) {
-  return fmt::format("{}\npid {}\nhost {}\nshard_counts {} {}\n{}\n", kMagic, content.pid,
-                     content.host, content.shard_counts.size(),
-                     fmt::join(content.shard_counts, " "), kEnd);
+  std::string text = fmt::format("{}\npid {}\nhost {}\nshard_counts {} {}\nretired {}\n", kMagic,
+                                 content.pid, content.host, content.shard_counts.size(),
+                                 fmt::join(content.shard_counts, " "), content.retired.size());
+  for (const std::string& name : content.retired) text += Counted(name);
+  return text + Counted(content.meta_suffix) + std::string(kEnd) + "\n";
 }
 
 std::optional<SaveLockContent> ParseSaveLock(std::string_view text) {
   std::istringstream stream{std::string(text)};
-  std::string magic, pid_key, host_key, counts_key, end;
+  std::string magic, pid_key, host_key, counts_key, retired_key, end;
   SaveLockContent content;
   std::size_t count = 0;
   stream >> magic >> pid_key >> content.pid >> host_key >> content.host >> counts_key >> count;
   if (!stream || magic != kMagic || count > text.size()) return std::nullopt;
   content.shard_counts.resize(count);
   for (int& shard_count : content.shard_counts) stream >> shard_count;
+  stream >> retired_key >> count;
+  if (!stream || count > text.size()) return std::nullopt;
+  content.retired.resize(count);
+  for (std::string& name : content.retired) name = ReadCounted(stream, text.size());
+  content.meta_suffix = ReadCounted(stream, text.size());
   stream >> end;
   if (!stream || end != kEnd) return std::nullopt;
   return content;

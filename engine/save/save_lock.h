@@ -23,6 +23,10 @@ struct SaveLockContent {
   std::int64_t pid = 0;
   std::string host;
   std::vector<int> shard_counts;  // of the data files that this save makes and that it replaces
+  // Checkpoints of the same directory that go once it is committed, by base name, with the suffix
+  // of their .meta files.
+  std::vector<std::string> retired = {};
+  std::string meta_suffix = {};
 };
 
 std::string PrintSaveLock(const SaveLockContent& content);

@@ -71,6 +71,7 @@ class Sweep {
       if (lock.outcome != LockOutcome::kTaken) return;  // alive
       content = ParseSaveLock(ReadFile(fs_, Path(leftovers.lock_file), kLockBytesMax));
     }
+    const bool committed = leftovers.lock && IsCommitted(leftovers.lock->prefix, save_id);
     std::vector<std::string> tombstones;
     for (std::size_t i = 0; i < leftovers.temporaries.size(); ++i) {
       const std::string path = Path(leftovers.temporary_files[i]);
@@ -78,7 +79,8 @@ class Sweep {
       if (target.ends_with(kRetired)) {
         RemoveRetired(path, target.substr(0, target.size() - kRetired.size()));
         tombstones.push_back(path);
-      } else if (leftovers.lock && CompletesCommitted(path, leftovers.lock->prefix, save_id)) {
+      } else if (committed) {
+        // Its .meta or state file, durable since before the commit.
         fs_.Rename(path, target);
         report_.actions.push_back(fmt::format("renamed {} to {}", path, target));
       } else {
@@ -87,17 +89,23 @@ class Sweep {
     }
     if (content) RemoveUnnamedData(Path(leftovers.lock->prefix), content->shard_counts);
     fs_.SyncDirectory(directory_);
+    if (committed && content) Retire(*content, save_id);
     for (const std::string& tombstone : tombstones) Remove(tombstone);
     if (leftovers.lock) Remove(Path(leftovers.lock_file));
     fs_.SyncDirectory(directory_);
   }
 
-  // Whether the temporary file is the .meta of a checkpoint that the save committed before it died.
-  bool CompletesCommitted(const std::string& path, const std::string& prefix,
-                          std::uint64_t save_id) {
+  bool IsCommitted(const std::string& prefix, std::uint64_t save_id) {
     const std::optional<BundleHeader> header = CommittedHeader(fs_, Path(prefix));
-    if (!header || !header->origin || header->origin->save_id != save_id) return false;
-    return header->origin->meta_size > 0 && IsMetaGraphOf(fs_, path, *header->origin);
+    return header && header->origin && header->origin->save_id == save_id;
+  }
+
+  // What the dead save would have done last.  The state file does not list them any more.
+  void Retire(const SaveLockContent& content, std::uint64_t save_id) {
+    for (const std::string& name : content.retired) {
+      RetireCheckpoint(fs_, Path(name), content.meta_suffix, save_id);
+      report_.actions.push_back("retired " + Path(name));
+    }
   }
 
   // Removes what is left of a retired checkpoint, unless its prefix was saved to again.
@@ -161,6 +169,23 @@ std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& pref
     fs.Remove(removed.back());
   }
   return removed;
+}
+
+void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
+                      std::uint64_t save_id) {
+  const std::string directory = DirectoryOf(prefix);
+  if (!fs.Stat(IndexPath(prefix))) return;
+  if (const std::optional<std::string> holder = LiveSaveOf(fs, prefix)) {
+    throw Error(Code::kAborted, fmt::format("remove {}: it is being saved by {}", prefix, *holder));
+  }
+  const std::optional<BundleHeader> header = CommittedHeader(fs, prefix);
+  const std::string tombstone = TombstonePath(prefix, save_id);
+  fs.Rename(IndexPath(prefix), tombstone);
+  fs.SyncDirectory(directory);
+  RemoveDataFiles(fs, prefix, {header->shard_count});
+  if (const std::string meta = MetaGraphPath(prefix, meta_suffix); fs.Stat(meta)) fs.Remove(meta);
+  fs.SyncDirectory(directory);
+  fs.Remove(tombstone);
 }
 
 std::string TombstonePath(const std::string& prefix, std::uint64_t save_id) {

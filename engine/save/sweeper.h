@@ -33,6 +33,12 @@ SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory);
 std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& prefix,
                                          const std::set<int>& shard_counts);
 
+// Removes checkpoint `prefix` so that a crash never leaves an index without its data: the index
+// becomes a tombstone first.  Does nothing when there is none.  Throws kAborted when a save of it
+// is alive. Requires: the directory's lock is held.
+void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
+                      std::uint64_t save_id);
+
 // Where a retired checkpoint's index stands until its data files are gone.
 std::string TombstonePath(const std::string& prefix, std::uint64_t save_id);
 

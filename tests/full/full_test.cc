@@ -76,6 +76,7 @@ class FullSize : public testing::Test {
       SaveAsync(engine, prefix_, state.tensors()).WaitCommitted();
     });
     state.Poison();
+    ASSERT_FALSE(state.Wrong().empty());
     Measure("verify, every tensor by itself, cached", state, [&] {
       const CheckpointReader reader(prefix_);
       for (const NamedTensor& tensor : state.tensors()) reader.Read(tensor.name, tensor.tensor);

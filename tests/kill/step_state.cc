@@ -10,7 +10,6 @@ namespace waypost {
 namespace {
 
 constexpr std::byte kPoison{0xA5};
-const std::string kPoisonText = "?";
 constexpr std::int64_t kNoStep = -1;
 
 std::span<std::byte> BytesOf(const NamedTensor& tensor) {
@@ -82,9 +81,10 @@ void StepState::SetStep(std::int64_t step) {
 }
 
 void StepState::Poison() {
+  const std::string poison_text = "?";
   for (const NamedTensor& tensor : tensors_) {
     if (IsString(tensor)) {
-      std::ranges::fill(StringsOf(tensor), kPoisonText);
+      std::ranges::fill(StringsOf(tensor), poison_text);
     } else {
       std::ranges::fill(BytesOf(tensor), kPoison);
     }

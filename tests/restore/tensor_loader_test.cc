@@ -172,6 +172,7 @@ TEST_F(TensorLoaderTest, ReadsNeighboursTogetherAndLeavesOutWhatIsFarAway) {
               {.offset = static_cast<std::uint64_t>(i) * 64});
   }
   maker.Add("far", DType::kUInt8, {10}, RandomBytes(10, random_), {.offset = 3 * kMiB});
+  maker.data(0).resize(3 * kMiB + kPageBytes);  // as a file of ours, padded
   const TempDir dir;
   maker.Disk(kPrefix).ExportTo(dir.path());
   CountingFileSystem fs(PosixFileSystem());
