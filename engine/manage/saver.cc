@@ -118,8 +118,9 @@ class Saver::Impl {
       tensors.push_back(Named(variable, session.SavableValue(variable)));
     }
     Engine::Impl& engine = session.engine().impl();
-    SaveRequest request = {.options = {.sharded = options_.sharded},
-                           .meta_suffix = options.meta_graph_suffix};
+    SaveRequest request;
+    request.options.sharded = options_.sharded;
+    request.meta_suffix = options.meta_graph_suffix;
     if (options.write_meta_graph) request.options.meta_graph = ExportMetaGraph(graph_, saver_def_);
     Retention next = retention_;
     if (options.write_state) Count(next, prefix, NowSeconds(), options, request);

@@ -159,7 +159,9 @@ std::vector<std::string> SaveJob::not_retired() const {
 
 std::exception_ptr SaveJob::TakeUnseenError() {
   const std::scoped_lock lock(mutex_);
-  return std::exchange(error_seen_, true) ? nullptr : error_;
+  if (error_ == nullptr || error_seen_) return nullptr;
+  error_seen_ = true;
+  return error_;
 }
 
 const std::string& SaveHandle::prefix() const noexcept { return job_->prefix(); }
