@@ -48,7 +48,7 @@ std::string OnePath(const std::string& path) {
 TEST(StateTextOfUpdate, StoresPathsAsTensorFlowDoes) {
   const auto stored = [](const std::string& directory, const std::string& path,
                          bool relative = false) {
-    return UpdatedStateText(directory, path, {.save_relative_paths = relative}, "/work/here");
+    return UpdatedStateText(directory, path, {.save_relative_paths = relative}, "/srv/here");
   };
   EXPECT_EQ(stored("/a/b", "/a/b/m"), OnePath("/a/b/m"));
   EXPECT_EQ(stored("b", "b/m"), OnePath("m"));
@@ -57,8 +57,8 @@ TEST(StateTextOfUpdate, StoresPathsAsTensorFlowDoes) {
   EXPECT_EQ(stored("/a/b", "/a/b/m", true), OnePath("m"));
   EXPECT_EQ(stored("/a/b/", "/a/c/m", true), OnePath("../c/m"));
   EXPECT_EQ(stored("b", "b/m", true), OnePath("m"));
-  EXPECT_EQ(stored("b", "/work/here/b/m", true), OnePath("m"));
-  EXPECT_EQ(stored("b", "/work/here/b/m"), OnePath("/work/here/b/m"));
+  EXPECT_EQ(stored("b", "/srv/here/b/m", true), OnePath("m"));
+  EXPECT_EQ(stored("b", "/srv/here/b/m"), OnePath("/srv/here/b/m"));
   EXPECT_EQ(stored("b", "c/m"), OnePath("../c/m"));
   EXPECT_EQ(stored("../b", "m"), OnePath("../here/m"));
   EXPECT_EQ(stored("/a/b", "m"), OnePath("m")) << "relative to the absolute directory already";
