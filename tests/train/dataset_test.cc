@@ -2,6 +2,7 @@
 // refused with the number of its first bad line.
 #include "digits/dataset.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -58,7 +59,7 @@ TEST(Dataset, NamesTheFirstBadLine) {
        {good + ",0", good.substr(2), good.substr(0, good.size() - 2), good + ",",
         "17" + good.substr(1), "-1" + good.substr(1), "x" + good.substr(1),
         good.substr(0, good.size() - 1) + "10", std::string()}) {
-    const std::string path = WriteFile(good + "\n" + bad + "\n");
+    const std::string path = WriteFile(fmt::format("{}\n{}\n", good, bad));
     try {
       LoadDigits(path);
       ADD_FAILURE() << "taken: " << bad;
