@@ -61,6 +61,13 @@ class WritableFile {
   virtual const std::string& path() const noexcept = 0;
 };
 
+// A read-only view of a whole file.
+class MappedFile {
+ public:
+  virtual ~MappedFile() = default;
+  virtual std::span<const std::byte> bytes() const noexcept = 0;
+};
+
 // A file read or written at offsets through an IoBackend.
 class DataFile {
  public:
@@ -73,13 +80,11 @@ class DataFile {
   // fdatasync: bytes and size survive a power cut afterwards (the name needs SyncDirectory).  After
   // a failed write or sync the file must be given up.
   virtual void DataSync() = 0;
-};
-
-// A read-only view of a whole file.
-class MappedFile {
- public:
-  virtual ~MappedFile() = default;
-  virtual std::span<const std::byte> bytes() const noexcept = 0;
+  // How many bytes of [begin, end) the page cache holds now; nullopt where nobody can tell.
+  virtual std::optional<std::uint64_t> CachedBytes(std::uint64_t begin,
+                                                   std::uint64_t end) const = 0;
+  // A view of the open file, whatever has become of its name.
+  virtual std::unique_ptr<MappedFile> Map() const = 0;
 };
 
 enum class CreateMode {
@@ -95,7 +100,8 @@ class FileSystem {
   virtual std::unique_ptr<DataFile> CreateData(const std::string& path) = 0;  // exclusive
   virtual std::unique_ptr<DataFile> OpenData(const std::string& path) = 0;    // for reading
   virtual std::unique_ptr<MappedFile> Map(const std::string& path) = 0;
-  virtual std::unique_ptr<IoBackend> MakeIoBackend() = 0;
+  virtual std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) = 0;
+  std::unique_ptr<IoBackend> MakeIoBackend() { return MakeIoBackend(IoBackendOptions{}); }
 
   // nullopt when nothing has that name; other failures throw.
   virtual std::optional<FileStat> Stat(const std::string& path) = 0;

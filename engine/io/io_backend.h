@@ -25,11 +25,21 @@ struct IoRequest {
   std::size_t size = 0;
   std::uint64_t offset = 0;
   std::uint64_t tag = 0;  // the submitter's; comes back with the completion
+  // A read of bytes that are in the page cache: through it, not past it.
+  bool through_cache = false;
 };
 
 struct IoCompletion {
   std::uint64_t tag = 0;
   std::int64_t result = 0;  // bytes transferred (0 when reading at the end of the file), or -errno
+};
+
+// What a backend is made for.
+struct IoBackendOptions {
+  std::size_t depth = 16;  // as many as the staging ring has windows
+  // Memory that most transfers use; a backend may register it with the kernel.  It must outlive the
+  // backend.
+  std::span<std::byte> staging = {};
 };
 
 class IoBackend {
@@ -41,6 +51,8 @@ class IoBackend {
   // Waits for at least one completion and gives those that are there, at most `completions.size()`,
   // in any order.  Requires: a request is in flight.
   virtual std::size_t Wait(std::span<IoCompletion> completions) = 0;
+  // The same without waiting: gives those that are there, perhaps none.
+  virtual std::size_t Poll(std::span<IoCompletion> completions) = 0;
   // Requests that may be in flight at once.
   virtual std::size_t depth() const noexcept = 0;
   // What `waypost bench` and the log call it: "posix".

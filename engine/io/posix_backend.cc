@@ -13,8 +13,6 @@
 namespace waypost {
 namespace {
 
-constexpr std::size_t kDepth = 16;  // As many as the staging ring has windows.
-
 std::int64_t Transfer(const PosixDataFile& file, const IoRequest& request) {
   const auto offset = static_cast<off_t>(request.offset);
   const ssize_t result = request.kind == IoRequest::Kind::kRead
@@ -27,8 +25,10 @@ bool WillBeRetried(std::int64_t result) { return result == -EINTR || result == -
 
 class PosixBackend final : public IoBackend {
  public:
+  explicit PosixBackend(std::size_t depth) : depth_(depth) {}
+
   void Submit(const IoRequest& request) override {
-    WAYPOST_CHECK(done_.size() < kDepth);
+    WAYPOST_CHECK(done_.size() < depth_);
     auto* const file = dynamic_cast<PosixDataFile*>(request.file);
     WAYPOST_CHECK(file != nullptr);
     const std::int64_t result = Transfer(*file, request);
@@ -40,6 +40,10 @@ class PosixBackend final : public IoBackend {
 
   std::size_t Wait(std::span<IoCompletion> completions) override {
     WAYPOST_CHECK(!done_.empty());
+    return Poll(completions);
+  }
+
+  std::size_t Poll(std::span<IoCompletion> completions) override {
     const std::size_t count = std::min(completions.size(), done_.size());
     const auto end = done_.begin() + static_cast<std::ptrdiff_t>(count);
     std::copy(done_.begin(), end, completions.begin());
@@ -47,15 +51,18 @@ class PosixBackend final : public IoBackend {
     return count;
   }
 
-  std::size_t depth() const noexcept override { return kDepth; }
+  std::size_t depth() const noexcept override { return depth_; }
   std::string_view name() const noexcept override { return "posix"; }
 
  private:
+  const std::size_t depth_;
   std::deque<IoCompletion> done_;
 };
 
 }  // namespace
 
-std::unique_ptr<IoBackend> MakePosixBackend() { return std::make_unique<PosixBackend>(); }
+std::unique_ptr<IoBackend> MakePosixBackend(std::size_t depth) {
+  return std::make_unique<PosixBackend>(depth);
+}
 
 }  // namespace waypost

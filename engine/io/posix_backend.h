@@ -4,12 +4,13 @@
 // compared with.  Works on the files that PosixFileSystem() made, and on no others.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "io/io_backend.h"
 
 namespace waypost {
 
-std::unique_ptr<IoBackend> MakePosixBackend();
+std::unique_ptr<IoBackend> MakePosixBackend(std::size_t depth);
 
 }  // namespace waypost

@@ -117,6 +117,10 @@ void PosixDataFile::DataSync() {
   }
 }
 
+std::unique_ptr<MappedFile> PosixDataFile::Map() const {
+  return std::make_unique<PosixMappedFile>(fd(), path_);
+}
+
 PosixMappedFile::PosixMappedFile(int fd, const std::string& path) {
   const auto size = static_cast<std::size_t>(SizeOf(fd, path));
   if (size == 0) return;  // mmap refuses it, and there is nothing to see.

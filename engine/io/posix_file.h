@@ -67,6 +67,11 @@ class PosixDataFile final : public DataFile {
   std::uint64_t size() const override;
   void Reserve(std::uint64_t size_bytes) override;
   void DataSync() override;
+  std::optional<std::uint64_t> CachedBytes(std::uint64_t /*begin*/,
+                                           std::uint64_t /*end*/) const override {
+    return std::nullopt;
+  }
+  std::unique_ptr<MappedFile> Map() const override;
 
   // For the backend.
   int fd() const noexcept { return fd_.get(); }

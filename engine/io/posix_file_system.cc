@@ -89,7 +89,10 @@ class RealFileSystem final : public FileSystem {
     return std::make_unique<PosixMappedFile>(OpenRegular(path).get(), path);
   }
 
-  std::unique_ptr<IoBackend> MakeIoBackend() override { return MakePosixBackend(); }
+  using FileSystem::MakeIoBackend;
+  std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override {
+    return MakePosixBackend(options.depth);
+  }
 
   std::optional<FileStat> Stat(const std::string& path) override {
     struct stat status;

@@ -51,6 +51,10 @@ class ScriptedBackend final : public IoBackend {
 
   std::size_t Wait(std::span<IoCompletion> completions) override {
     EXPECT_FALSE(waiting_.empty());
+    return Poll(completions);
+  }
+
+  std::size_t Poll(std::span<IoCompletion> completions) override {
     if (script_.last_first) std::reverse(waiting_.begin(), waiting_.end());
     const std::size_t count = std::min(completions.size(), waiting_.size());
     std::copy_n(waiting_.begin(), count, completions.begin());
@@ -72,6 +76,11 @@ class UnusedFile final : public DataFile {
   std::uint64_t size() const override { return 0; }
   void Reserve(std::uint64_t /*size_bytes*/) override {}
   void DataSync() override {}
+  std::optional<std::uint64_t> CachedBytes(std::uint64_t /*begin*/,
+                                           std::uint64_t /*end*/) const override {
+    return std::nullopt;
+  }
+  std::unique_ptr<MappedFile> Map() const override { return nullptr; }
 
  private:
   std::string path_;

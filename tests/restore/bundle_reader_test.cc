@@ -11,7 +11,7 @@
 #include "restore/bundle_maker.h"
 #include "restore/tensor_loader.h"
 #include "restore/tensor_restorer.h"
-#include "restore/wrapped_file_system.h"
+#include "restore/watched_file_systems.h"
 #include "support/expect_error.h"
 #include "support/faulty_file_system.h"
 #include "support/sim_file_system.h"
@@ -55,7 +55,7 @@ class BundleReaderTest : public ::testing::Test {
 
 TEST_F(BundleReaderTest, StartsOverWhenTheCheckpointIsReplacedMeanwhile) {
   SaveStep(1);
-  HookedFileSystem fs(PosixFileSystem(), [&](int call) {
+  OpeningHookFileSystem fs(PosixFileSystem(), [&](int call) {
     if (call == 0) SaveStep(2);
   });
   const BundleReader reader(fs, prefix_);
@@ -66,7 +66,7 @@ TEST_F(BundleReaderTest, StartsOverWhenTheCheckpointIsReplacedMeanwhile) {
 // After two saves the data file's name is the old one again, and its content is not.
 TEST_F(BundleReaderTest, StartsOverWhenTheCheckpointIsReplacedTwice) {
   SaveStep(1);
-  HookedFileSystem fs(PosixFileSystem(), [&](int call) {
+  OpeningHookFileSystem fs(PosixFileSystem(), [&](int call) {
     if (call != 0) return;
     SaveStep(2);
     SaveStep(3);
@@ -79,7 +79,7 @@ TEST_F(BundleReaderTest, StartsOverWhenTheCheckpointIsReplacedTwice) {
 TEST_F(BundleReaderTest, StartsOverAsOftenAsItTakes) {
   SaveStep(0);
   int step = 0;
-  HookedFileSystem fs(PosixFileSystem(), [&](int) {
+  OpeningHookFileSystem fs(PosixFileSystem(), [&](int) {
     if (step < 7) SaveStep(++step);
   });
   const BundleReader reader(fs, prefix_);
@@ -89,7 +89,7 @@ TEST_F(BundleReaderTest, StartsOverAsOftenAsItTakes) {
 TEST_F(BundleReaderTest, GivesUpOnAnIndexThatKeepsChanging) {
   SaveStep(1);
   const std::string index = IndexPath(prefix_);
-  HookedFileSystem fs(PosixFileSystem(), [&](int) {
+  OpeningHookFileSystem fs(PosixFileSystem(), [&](int) {
     std::filesystem::copy_file(index, index + ".new");
     std::filesystem::rename(index + ".new", index);
   });
@@ -98,7 +98,7 @@ TEST_F(BundleReaderTest, GivesUpOnAnIndexThatKeepsChanging) {
 
 TEST_F(BundleReaderTest, IsNotFoundWhenItIsDeletedMeanwhile) {
   SaveStep(1);
-  HookedFileSystem fs(PosixFileSystem(), [&](int) { DeleteCheckpoint(); });
+  OpeningHookFileSystem fs(PosixFileSystem(), [&](int) { DeleteCheckpoint(); });
   EXPECT_EQ(CodeOf([&] { BundleReader(fs, prefix_); }), Code::kNotFound);
 }
 

@@ -15,7 +15,7 @@
 #include <random>
 
 #include "restore/bundle_maker.h"
-#include "restore/wrapped_file_system.h"
+#include "restore/watched_file_systems.h"
 #include "support/expect_error.h"
 #include "support/faulty_file_system.h"
 #include "support/seed.h"

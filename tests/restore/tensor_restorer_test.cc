@@ -11,7 +11,7 @@
 #include "format/string_tensor.h"
 #include "restore/bundle_maker.h"
 #include "restore/restorer_rig.h"
-#include "restore/wrapped_file_system.h"
+#include "restore/watched_file_systems.h"
 #include "support/late_device.h"
 #include "support/temp_dir.h"
 

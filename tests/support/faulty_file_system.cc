@@ -88,6 +88,13 @@ class FaultyDataFile final : public DataFile {
     plan_.ThrowIfNext(FsOperation::kDataSync, path());
     base_->DataSync();
   }
+  std::optional<std::uint64_t> CachedBytes(std::uint64_t begin, std::uint64_t end) const override {
+    return base_->CachedBytes(begin, end);
+  }
+  std::unique_ptr<MappedFile> Map() const override {
+    plan_.ThrowIfNext(FsOperation::kMap, path());
+    return base_->Map();
+  }
   DataFile& base() noexcept { return *base_; }
 
  private:
@@ -118,15 +125,24 @@ class FaultyBackend final : public IoBackend {
 
   std::size_t Wait(std::span<IoCompletion> completions) override {
     if (failed_.empty()) return base_->Wait(completions);
-    completions[0] = failed_.front();
-    failed_.pop_front();
-    return 1;
+    return TakeFailed(completions);
+  }
+
+  std::size_t Poll(std::span<IoCompletion> completions) override {
+    if (failed_.empty()) return base_->Poll(completions);
+    return TakeFailed(completions);
   }
 
   std::size_t depth() const noexcept override { return base_->depth(); }
   std::string_view name() const noexcept override { return base_->name(); }
 
  private:
+  std::size_t TakeFailed(std::span<IoCompletion> completions) {
+    completions[0] = failed_.front();
+    failed_.pop_front();
+    return 1;
+  }
+
   FaultPlan& plan_;
   std::unique_ptr<IoBackend> base_;
   std::deque<IoCompletion> failed_;
@@ -207,8 +223,8 @@ std::unique_ptr<MappedFile> FaultyFileSystem::Map(const std::string& path) {
   return base_.Map(path);
 }
 
-std::unique_ptr<IoBackend> FaultyFileSystem::MakeIoBackend() {
-  return std::make_unique<FaultyBackend>(plan_, base_.MakeIoBackend());
+std::unique_ptr<IoBackend> FaultyFileSystem::MakeIoBackend(const IoBackendOptions& options) {
+  return std::make_unique<FaultyBackend>(plan_, base_.MakeIoBackend(options));
 }
 
 std::optional<FileStat> FaultyFileSystem::Stat(const std::string& path) {

@@ -103,7 +103,9 @@ std::unique_ptr<MappedFile> SimFileSystem::Map(const std::string& path) {
   return std::make_unique<SimMappedFile>(FindFile(path)->live);
 }
 
-std::unique_ptr<IoBackend> SimFileSystem::MakeIoBackend() { return MakeSimBackend(*state_); }
+std::unique_ptr<IoBackend> SimFileSystem::MakeIoBackend(const IoBackendOptions& options) {
+  return MakeSimBackend(*state_, options.depth);
+}
 
 std::optional<FileStat> SimFileSystem::Stat(const std::string& path) {
   const std::lock_guard lock(state_->mutex);

@@ -58,7 +58,8 @@ class SimFileSystem final : public FileSystem {
   std::unique_ptr<DataFile> CreateData(const std::string& path) override;
   std::unique_ptr<DataFile> OpenData(const std::string& path) override;
   std::unique_ptr<MappedFile> Map(const std::string& path) override;
-  std::unique_ptr<IoBackend> MakeIoBackend() override;
+  using FileSystem::MakeIoBackend;
+  std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override;
   std::optional<FileStat> Stat(const std::string& path) override;
   std::vector<std::string> List(const std::string& directory) override;
   void CreateDirectory(const std::string& path) override;

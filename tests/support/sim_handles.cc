@@ -22,10 +22,10 @@ void SyncFile(SimState& state, SimNode& node, const char* operation, const std::
 
 class SimBackend final : public IoBackend {
  public:
-  explicit SimBackend(SimState& state) : state_(state) {}
+  SimBackend(SimState& state, std::size_t depth) : state_(state), depth_(depth) {}
 
   void Submit(const IoRequest& request) override {
-    WAYPOST_CHECK(pending_.size() < kDepth);
+    WAYPOST_CHECK(pending_.size() < depth_);
     pending_.push_back(request);
   }
 
@@ -41,12 +41,20 @@ class SimBackend final : public IoBackend {
     return count;
   }
 
-  std::size_t depth() const noexcept override { return kDepth; }
+  // Now and then what is in flight has not ended yet.
+  std::size_t Poll(std::span<IoCompletion> completions) override {
+    if (pending_.empty()) return 0;
+    {
+      const std::lock_guard lock(state_.mutex);
+      if (state_.random() % 2 == 0) return 0;
+    }
+    return Wait(completions);
+  }
+
+  std::size_t depth() const noexcept override { return depth_; }
   std::string_view name() const noexcept override { return "sim"; }
 
  private:
-  static constexpr std::size_t kDepth = 8;
-
   std::int64_t Complete(const IoRequest& request) {
     auto* const file = dynamic_cast<SimDataFile*>(request.file);
     WAYPOST_CHECK(file != nullptr);
@@ -62,6 +70,7 @@ class SimBackend final : public IoBackend {
   }
 
   SimState& state_;
+  const std::size_t depth_;
   std::vector<IoRequest> pending_;
 };
 
@@ -122,6 +131,12 @@ void SimDataFile::DataSync() {
   SyncFile(state_, *node_, "fdatasync", path_);
 }
 
+std::unique_ptr<MappedFile> SimDataFile::Map() const {
+  const std::lock_guard lock(state_.mutex);
+  state_.CheckPower();
+  return std::make_unique<SimMappedFile>(node_->live);
+}
+
 std::int64_t SimDataFile::Transfer(const IoRequest& request, std::size_t size) {
   if (request.kind == IoRequest::Kind::kWrite) {
     if (!is_writable_) return -EBADF;
@@ -136,8 +151,8 @@ std::int64_t SimDataFile::Transfer(const IoRequest& request, std::size_t size) {
   return static_cast<std::int64_t>(size);
 }
 
-std::unique_ptr<IoBackend> MakeSimBackend(SimState& state) {
-  return std::make_unique<SimBackend>(state);
+std::unique_ptr<IoBackend> MakeSimBackend(SimState& state, std::size_t depth) {
+  return std::make_unique<SimBackend>(state, depth);
 }
 
 }  // namespace waypost

@@ -50,6 +50,12 @@ class SimDataFile final : public DataFile {
   std::uint64_t size() const override;
   void Reserve(std::uint64_t size_bytes) override;
   void DataSync() override;
+  // The simulated disk has no cache of its own.
+  std::optional<std::uint64_t> CachedBytes(std::uint64_t /*begin*/,
+                                           std::uint64_t /*end*/) const override {
+    return std::nullopt;
+  }
+  std::unique_ptr<MappedFile> Map() const override;
 
   // For the backend; requires the mutex to be held.  Bytes transferred or -errno.
   std::int64_t Transfer(const IoRequest& request, std::size_t size);
@@ -74,6 +80,6 @@ class SimMappedFile final : public MappedFile {
 
 // Transfers happen when they are waited for, in random order and not always whole: a buffer that is
 // used again too early shows as wrong bytes.
-std::unique_ptr<IoBackend> MakeSimBackend(SimState& state);
+std::unique_ptr<IoBackend> MakeSimBackend(SimState& state, std::size_t depth);
 
 }  // namespace waypost
