@@ -10,4 +10,11 @@ std::uint32_t ShiftCrc32cClmul(std::uint32_t crc, std::uint64_t /*size*/) noexce
   return crc;
 }
 
+bool HasAvx512Clmul() noexcept { return false; }
+std::uint32_t CopyAndExtendCrc32cAvx512(std::uint32_t crc, std::span<std::byte> /*target*/,
+                                        std::span<const std::byte> /*source*/) noexcept {
+  WAYPOST_CHECK(HasAvx512Clmul());
+  return crc;
+}
+
 }  // namespace waypost::internal
