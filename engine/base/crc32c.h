@@ -18,9 +18,14 @@ inline std::uint32_t Crc32c(std::span<const std::byte> data) noexcept {
 // The same by table, a byte at a time: the reference that the tests compare with.
 std::uint32_t ExtendCrc32cPortable(std::uint32_t crc, std::span<const std::byte> data) noexcept;
 
-// The CRC of A followed by B, from the CRCs of both and the length of B.  O(log length).
+// The CRC of A followed by B, from the CRCs of both and the length of B.  A multiplication for each
+// bit that is set in the length, by PCLMULQDQ if the machine has it.
 std::uint32_t CombineCrc32c(std::uint32_t crc_a, std::uint32_t crc_b,
                             std::uint64_t size_b) noexcept;
+
+// The same without it: the reference that the tests compare with.
+std::uint32_t CombineCrc32cPortable(std::uint32_t crc_a, std::uint32_t crc_b,
+                                    std::uint64_t size_b) noexcept;
 
 // TensorFlow stores a CRC masked, so that a CRC of data that holds CRCs stays strong: rotated right
 // by 15 bits, then a constant added.

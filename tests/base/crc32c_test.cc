@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/units.h"
 #include "support/seed.h"
 
 namespace waypost {
@@ -44,6 +45,24 @@ TEST(Crc32c, CombinesOverLongTails) {
     const std::uint64_t size = std::uint64_t{1} << k;
     const std::uint32_t twice = CombineCrc32c(CombineCrc32c(0x12345678U, 0, size), 0, size);
     EXPECT_EQ(twice, CombineCrc32c(0x12345678U, 0, 2 * size)) << k;
+  }
+}
+
+TEST(Crc32c, CombineAgreesWithItsPortableFormAndWithTheBytes) {
+  std::mt19937_64 random(TestSeed());
+  for (int round = 0; round < 100'000; ++round) {
+    const std::uint64_t size = random() >> random() % 64;
+    const auto crc_a = static_cast<std::uint32_t>(random());
+    const auto crc_b = static_cast<std::uint32_t>(random());
+    ASSERT_EQ(CombineCrc32c(crc_a, crc_b, size), CombineCrc32cPortable(crc_a, crc_b, size)) << size;
+  }
+  // A whole chunk, and what is left of a tensor or a window.
+  std::vector<std::byte> data(5 * kMiB);
+  for (std::byte& byte : data) byte = static_cast<std::byte>(random());
+  for (const std::uint64_t size : {kChunkBytes, kWindowBytes, random() % kWindowBytes}) {
+    const auto head = std::span<const std::byte>(data).first(random() % kMiB);
+    const auto tail = std::span<const std::byte>(data).subspan(head.size(), size);
+    ASSERT_EQ(CombineCrc32c(Crc32c(head), Crc32c(tail), size), ExtendCrc32c(Crc32c(head), tail));
   }
 }
 
