@@ -24,3 +24,12 @@ function(waypost_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endfunction()
+
+# waypost_test_on_accelerator(NAME [FILTER PATTERN])
+# Has ctest run the tests of a program a second time, as NAME.sim, with all tensors on the simulated accelerator
+# (tests/support/test_device.h); of PATTERN, as --gtest_filter takes it, when not all of them can.
+function(waypost_test_on_accelerator name)
+  cmake_parse_arguments(arg "" "FILTER" "" ${ARGN})
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_SUFFIX .sim TEST_FILTER "${arg_FILTER}"
+    TEST_LIST ${name}_sim_TESTS PROPERTIES TIMEOUT 600 ENVIRONMENT WAYPOST_TEST_DEVICE=sim)
+endfunction()

@@ -9,8 +9,8 @@ namespace {
 
 constexpr int kStepMax = 8;
 
-std::vector<std::unique_ptr<Device>> HostOnly() {
-  std::vector<std::unique_ptr<Device>> devices;
+std::vector<std::unique_ptr<Device>> Devices() {
+  std::vector<std::unique_ptr<Device>> devices = TestDevices();
   devices.push_back(MakeHostDevice());
   return devices;
 }
@@ -28,7 +28,7 @@ TensorSet StateOf(int step) {
 
 }  // namespace
 
-CrashRig::CrashRig() : pool_(4), devices_(HostOnly()) {
+CrashRig::CrashRig() : pool_(4), devices_(Devices()) {
   // Thousands of saves fail on purpose, and each would say that it left files behind.
   SetLogLevel(LogLevel::kNothing);
 }

@@ -14,13 +14,12 @@
 #include <thread>
 
 #include "format/bundle_names.h"
-#include "manage/engine_impl.h"
 #include "support/expect_error.h"
 #include "support/faulty_file_system.h"
-#include "support/late_device.h"
 #include "support/seed.h"
 #include "support/temp_dir.h"
 #include "support/tensor_set.h"
+#include "support/test_engine.h"
 #include "waypost/checkpoint_reader.h"
 
 namespace waypost {
@@ -28,8 +27,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-constexpr std::size_t kStagingBytes = std::size_t{16} << 20;
 
 std::set<std::string> FilesOf(const std::string& directory) {
   std::set<std::string> names;
@@ -55,10 +52,6 @@ TEST(Engine, RefusesARingThatIsTooSmallOrTooLarge) {
 
 class EngineTest : public ::testing::Test {
  protected:
-  static Engine EngineOver(FileSystem& fs) {
-    return Engine(
-        std::make_unique<Engine::Impl>(EngineParts{.staging_bytes = kStagingBytes, .fs = fs}));
-  }
   static bool Holds(Engine& engine, const std::string& prefix, const TensorSet& state) {
     TensorSet restored = state.Blank();
     Restore(engine, prefix, restored.tensors());
@@ -67,7 +60,7 @@ class EngineTest : public ::testing::Test {
 
   TempDir dir_;
   std::string prefix_ = dir_.File("m");
-  Engine engine_{EngineOptions{.staging_bytes = kStagingBytes}};
+  Engine engine_ = TestEngine();
 };
 
 // ---- Handles ----
@@ -91,7 +84,7 @@ TEST_F(EngineTest, TellsWhereBytesAndTimeWent) {
 TEST_F(EngineTest, GivesHandlesThatOutliveIt) {
   std::optional<SaveHandle> kept;
   {
-    Engine engine({.staging_bytes = kStagingBytes});
+    Engine engine = TestEngine();
     SaveHandle save = SaveAsync(engine, prefix_, MakeSmallState(1).tensors());
     kept = save;
   }
@@ -106,7 +99,7 @@ TEST_F(EngineTest, GivesHandlesThatOutliveIt) {
 
 TEST_F(EngineTest, ThrowsAFailedSavesErrorAtEveryWaitOfEveryCopy) {
   FaultyFileSystem fs(PosixFileSystem());
-  Engine engine = EngineOver(fs);
+  Engine engine = TestEngine(fs);
   fs.Inject({.errno_value = EIO, .operation = FsOperation::kWrite});
   SaveHandle save = SaveAsync(engine, prefix_, MakeSmallState(1).tensors());
   SaveHandle copy = save;
@@ -187,27 +180,6 @@ TEST_F(EngineTest, SavesASingleTensorOverItselfAgainAndAgain) {
   }
 }
 
-TEST_F(EngineTest, CopiesBetweenADeviceAndTheDisk) {
-  auto device = std::make_unique<LateDevice>();
-  LateDevice& late = *device;
-  EngineParts parts{.staging_bytes = kStagingBytes};
-  parts.devices.push_back(std::move(device));
-  Engine engine(std::make_unique<Engine::Impl>(std::move(parts)));
-  std::mt19937_64 random(TestSeed());
-  TensorSet state;
-  state.Add("w", DType::kUInt8, {6'000'000}, random);
-  std::vector<NamedTensor> on_device = state.tensors();
-  std::byte* const memory = late.Allocate(6'000'000);
-  on_device[0].tensor = TensorView(memory, DType::kUInt8, {6'000'000});
-  std::memcpy(memory, state.tensors()[0].tensor.data(), 6'000'000);
-  SaveAsync(engine, prefix_, on_device).WaitFinished();
-  EXPECT_TRUE(Holds(engine_, prefix_, state));
-  std::memset(memory, 0, 6'000'000);
-  Restore(engine, prefix_, on_device);
-  EXPECT_EQ(std::memcmp(memory, state.tensors()[0].tensor.data(), 6'000'000), 0);
-  EXPECT_EQ(late.pending(), 0U);
-}
-
 TEST_F(EngineTest, WritesTheMetaGraphWithItsChecksum) {
   SaveAsync(engine_, prefix_, MakeSmallState(1).tensors(), {.meta_graph = "a graph"})
       .WaitFinished();
@@ -255,7 +227,7 @@ TEST_F(EngineTest, SavesOnePrefixFromTwoThreadsOneAfterTheOther) {
 }
 
 TEST_F(EngineTest, SavesOnePrefixFromTwoEnginesOrRefuses) {
-  Engine other({.staging_bytes = kStagingBytes});
+  Engine other = TestEngine();
   std::atomic<int> saved = 0;
   {
     std::vector<std::jthread> threads;
@@ -279,7 +251,7 @@ TEST_F(EngineTest, SavesOnePrefixFromTwoEnginesOrRefuses) {
 
 TEST_F(EngineTest, RestoresWholeCheckpointsWhileAnotherThreadSavesOverThem) {
   SaveAsync(engine_, prefix_, MakeSmallState(0).tensors()).WaitFinished();
-  Engine other({.staging_bytes = kStagingBytes});
+  Engine other = TestEngine();
   std::atomic<bool> is_over = false;
   std::jthread saver([&] {
     for (int step = 1; step <= 3 * kRounds; ++step) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <set>
 
@@ -12,8 +11,8 @@
 #include "support/seed.h"
 #include "support/temp_dir.h"
 #include "support/tensor_set.h"
+#include "support/test_engine.h"
 #include "waypost/checkpoint_reader.h"
-#include "waypost/engine.h"
 
 namespace waypost {
 namespace {
@@ -38,7 +37,7 @@ class RoundTrip : public Test {
 
   TempDir dir_;
   std::string prefix_ = dir_.File("deep/er/model-1");
-  Engine engine_{EngineOptions{.staging_bytes = std::size_t{16} << 20}};
+  Engine engine_ = TestEngine();
 };
 
 TEST_F(RoundTrip, KeepsEveryDTypeAndName) {
@@ -75,13 +74,12 @@ TEST_F(RoundTrip, RestoresAnyPartitionFromAnyOther) {
         const TensorSlice slice = {
             {{r, std::min(rows, full[0] - r)}, {c, std::min(columns, full[1] - c)}}};
         const std::size_t tensor = set.AddSlice("w", DType::kFloat16, full, slice, random);
-        auto* data = static_cast<char*>(set.tensors()[tensor].tensor.data());
-        for (std::int64_t i = 0; i < slice.extents[0].length; ++i) {
-          const auto row_bytes = static_cast<std::size_t>(slice.extents[1].length) * 2;
-          std::memcpy(data + static_cast<std::size_t>(i) * row_bytes,
-                      content.data() + static_cast<std::size_t>((r + i) * full[1] + c) * 2,
-                      row_bytes);
+        const auto row_bytes = static_cast<std::size_t>(slice.extents[1].length) * 2;
+        std::string bytes;
+        for (std::int64_t i = r; i < r + slice.extents[0].length; ++i) {
+          bytes.append(content, static_cast<std::size_t>(i * full[1] + c) * 2, row_bytes);
         }
+        set.SetContent(tensor, bytes);
       }
     }
     return set;

@@ -1,5 +1,5 @@
 // SaverTest: a graph of two variables, a session and an engine on real files through a
-// FaultyFileSystem.
+// FaultyFileSystem.  The variables are where the test program has its tensors (test_device.h).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,29 +9,29 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "manage/engine_impl.h"
+#include "base/bytes.h"
 #include "support/faulty_file_system.h"
 #include "support/temp_dir.h"
+#include "support/tensor_set.h"
+#include "support/test_engine.h"
 #include "waypost/saver.h"
 
 namespace waypost {
 
-inline constexpr std::size_t kStagingBytes = std::size_t{16} << 20;
-
-inline Engine EngineOver(FileSystem& fs) {
-  return Engine(
-      std::make_unique<Engine::Impl>(EngineParts{.staging_bytes = kStagingBytes, .fs = fs}));
-}
-
 class SaverTest : public ::testing::Test {
  protected:
   SaverTest() {
-    session_.Bind(kernel_, TensorView(kernel_data_.data(), DType::kFloat32, {2, 3}));
-    session_.Bind(step_, TensorView(&step_data_, DType::kInt64, {}));
+    std::mt19937_64 random;
+    values_.Add("dense/kernel", DType::kFloat32, {2, 3}, random);
+    values_.Add("step", DType::kInt64, {}, random);
+    session_.Bind(kernel_, values_.tensors()[0].tensor);
+    session_.Bind(step_, values_.tensors()[1].tensor);
   }
 
   std::string Path(const std::string& name) const { return dir_.File(name); }
@@ -69,27 +69,35 @@ class SaverTest : public ::testing::Test {
     return saver.Save(session_, Path("m"), options);
   }
   void SetValues(std::int64_t step) {
-    step_data_ = step;
-    kernel_data_.assign(6, static_cast<float>(step));
+    values_.SetContent(0, KernelOf(step));
+    values_.SetContent(1, StepOf(step));
   }
   void ExpectRestores(Saver& saver, const std::string& prefix, std::int64_t step) {
     SetValues(-1);
     saver.Restore(session_, prefix);
-    EXPECT_EQ(step_data_, step);
-    EXPECT_EQ(kernel_data_, std::vector<float>(6, static_cast<float>(step)));
+    EXPECT_EQ(values_.Content(0), KernelOf(step));
+    EXPECT_EQ(values_.Content(1), StepOf(step));
   }
 
   TempDir dir_;
   FaultyFileSystem fs_{PosixFileSystem()};
-  Engine engine_ = EngineOver(fs_);
+  TensorSet values_;  // Before the engine, which may still read them.
+  Engine engine_ = TestEngine(fs_);
   Graph graph_;
   Variable kernel_ = graph_.AddVariable(
       "dense/kernel", {.dtype = DType::kFloat32, .shape = {2, 3}, .device = "/device:CPU:0"});
   Variable step_ =
       graph_.AddVariable("step", {.dtype = DType::kInt64, .shape = {}, .device = "/device:CPU:1"});
   Session session_{engine_, graph_};
-  std::vector<float> kernel_data_ = std::vector<float>(6, 1.5F);
-  std::int64_t step_data_ = 7;
+
+ private:
+  static std::string KernelOf(std::int64_t step) {
+    const std::vector<float> kernel(6, static_cast<float>(step));
+    return std::string(AsText(std::as_bytes(std::span(kernel))));
+  }
+  static std::string StepOf(std::int64_t step) {
+    return std::string(AsText(std::as_bytes(std::span(&step, 1))));
+  }
 };
 
 }  // namespace waypost

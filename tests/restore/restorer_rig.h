@@ -12,21 +12,21 @@
 
 #include "base/bytes.h"
 #include "base/units.h"
-#include "manage/engine_impl.h"
 #include "restore/tensor_restorer.h"
 #include "support/seed.h"
 #include "support/sim_file_system.h"
 #include "support/tensor_set.h"
-#include "waypost/engine.h"
+#include "support/test_engine.h"
 
 namespace waypost {
 
 inline constexpr const char* kPrefix = "/m";
 inline constexpr const char* kDataPath = "/m.data-00000-of-00001";
 
+// `device`, those of the test program, and the host.
 inline DeviceRegistry HostAnd(std::unique_ptr<Device> device = nullptr) {
-  std::vector<std::unique_ptr<Device>> devices;
-  if (device) devices.push_back(std::move(device));
+  std::vector<std::unique_ptr<Device>> devices = TestDevices();
+  if (device) devices.insert(devices.begin(), std::move(device));
   devices.push_back(MakeHostDevice());
   return DeviceRegistry(std::move(devices));
 }
@@ -34,8 +34,7 @@ inline DeviceRegistry HostAnd(std::unique_ptr<Device> device = nullptr) {
 // The files that a save of `tensors` makes.
 inline SimDisk SavedDisk(std::span<const NamedTensor> tensors) {
   SimFileSystem fs(TestSeed());
-  Engine engine(
-      std::make_unique<Engine::Impl>(EngineParts{.staging_bytes = 4 * kWindowBytes, .fs = fs}));
+  Engine engine = TestEngine(fs);
   SaveAsync(engine, kPrefix, tensors).WaitFinished();
   SimDisk disk;
   for (const std::string& name : fs.List("/")) {

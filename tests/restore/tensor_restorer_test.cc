@@ -12,7 +12,7 @@
 #include "restore/bundle_maker.h"
 #include "restore/restorer_rig.h"
 #include "restore/watched_file_systems.h"
-#include "support/late_device.h"
+#include "support/sim_accelerator.h"
 #include "support/temp_dir.h"
 
 namespace waypost {
@@ -140,60 +140,55 @@ TEST_F(TensorRestorerTest, ReadsAndChecksAllOfAForeignEntryForASlice) {
 
 // ---- Devices ----
 
-class LateDeviceRestore : public TensorRestorerTest {
+// Copies begin only when they are waited for.
+class AcceleratorRestore : public TensorRestorerTest {
  protected:
-  LateDeviceRestore() {
-    auto device = std::make_unique<LateDevice>();
-    device_ = device.get();
-    devices_ = HostAnd(std::move(device));
+  AcceleratorRestore() {
+    devices_ = HostAnd(accelerator_.MakeDevice());
     state_.Add("a", DType::kUInt8, {100}, random_);
     state_.Add("b", DType::kUInt8, {100}, random_);
     state_.Add("c", DType::kUInt8, {3 * std::int64_t{kWindowBytes}}, random_);
-    for (const NamedTensor& tensor : state_.tensors()) {
-      NamedTensor target = tensor;
-      target.tensor = TensorView(device_->Allocate(tensor.tensor.size_bytes()), DType::kUInt8,
-                                 tensor.tensor.shape());
-      targets_.push_back(target);
-    }
   }
-  std::string Content(std::size_t tensor) const {
-    const TensorView& view = targets_[tensor].tensor;
-    return {static_cast<const char*>(view.data()), view.size_bytes()};
-  }
+  // The base class's devices would outlive the accelerator.
+  ~AcceleratorRestore() override { devices_ = HostAnd(); }
 
-  LateDevice* device_ = nullptr;
+  SimAccelerator accelerator_{{.copies_late = true}};
   TensorSet state_;
-  std::vector<NamedTensor> targets_;
 };
 
-TEST_F(LateDeviceRestore, WaitsForCopiesBeforeAWindowIsUsedAgain) {
+TEST_F(AcceleratorRestore, WaitsForCopiesBeforeAWindowIsUsedAgain) {
   SimFileSystem fs(SavedDisk(state_.tensors()), random_());
-  Restore(fs, targets_, 1);
-  for (std::size_t i = 0; i < targets_.size(); ++i) EXPECT_TRUE(Content(i) == state_.Content(i));
-  EXPECT_EQ(device_->pending(), 0U);
+  const TensorSet restored = state_.BlankOn(&accelerator_);
+  Restore(fs, restored.tensors(), 1);
+  EXPECT_THAT(state_.Differences(restored), IsEmpty());
+  EXPECT_EQ(accelerator_.unwaited_tickets(), 0U);
 }
 
-TEST_F(LateDeviceRestore, WaitsForCopiesAlsoWhenItFails) {
+TEST_F(AcceleratorRestore, WaitsForCopiesAlsoWhenItFails) {
   const SimDisk disk = SavedDisk(state_.tensors());
   std::string data = *disk.Find(kDataPath);
   data[128] ^= 1;  // b, beside a
   SimFileSystem fs(WithData(disk, data));
-  const std::optional<RestoreError> error = TryRestore(fs, targets_);
+  const TensorSet restored = state_.BlankOn(&accelerator_);
+  const std::optional<RestoreError> error = TryRestore(fs, restored.tensors());
   ASSERT_TRUE(error);
-  EXPECT_EQ(device_->pending(), 0U) << "the device may not read a window that is given back";
+  EXPECT_EQ(accelerator_.unwaited_tickets(), 0U)
+      << "the device may not read a window that is given back";
   EXPECT_THAT(error->assigned(), ElementsAre("a"));
-  EXPECT_EQ(Content(0), state_.Content(0));
+  EXPECT_EQ(restored.Content(0), state_.Content(0));
 }
 
-TEST_F(LateDeviceRestore, CallsATensorUndefinedWhoseCopyFailed) {
+TEST_F(AcceleratorRestore, CallsATensorUndefinedWhoseCopyFailed) {
   SimFileSystem fs(SavedDisk(state_.tensors()));
-  device_->LoseAtWait(0);
-  const std::optional<RestoreError> error = TryRestore(fs, targets_);
+  const TensorSet restored = state_.BlankOn(&accelerator_);
+  accelerator_.LoseAtCopy(1);
+  const std::optional<RestoreError> error = TryRestore(fs, restored.tensors());
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code(), Code::kUnavailable);
-  EXPECT_THAT(error->assigned(), ElementsAre("b"));
-  EXPECT_THAT(error->undefined(), ElementsAre("a", "c"));
-  EXPECT_EQ(device_->pending(), 0U);
+  EXPECT_THAT(error->assigned(), ElementsAre("a"));
+  EXPECT_EQ(restored.Content(0), state_.Content(0));
+  EXPECT_THAT(error->undefined(), ElementsAre("b", "c"));
+  EXPECT_EQ(accelerator_.unwaited_tickets(), 0U);
 }
 
 // A device whose memory is short.

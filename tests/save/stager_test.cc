@@ -1,19 +1,20 @@
 // A staged tensor's checksums are compared with those of the source's bytes, computed directly, at
-// sizes around chunks and windows; a device whose copies come late shows whether they are waited
-// for.
+// sizes around chunks and windows, from the host and from an accelerator whose copies come only
+// when they are waited for.
 #include "save/stager.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/units.h"
-#include "support/late_device.h"
 #include "support/seed.h"
+#include "support/sim_accelerator.h"
 #include "support/temp_dir.h"
 
 namespace waypost {
@@ -38,19 +39,31 @@ class StagerTest : public ::testing::Test {
     }
   }
 
-  // Stages `size` bytes behind `offset` bytes of the file, and checks checksums and file.
-  void Check(Device& device, const std::byte* source, std::uint64_t offset, std::uint64_t size) {
+  // Stages `content` from the host's memory and from an accelerator's.
+  void Check(std::uint64_t offset, std::span<const std::byte> content) {
+    CheckFrom(*host_, content.data(), offset, content);
+    const SimAccelerator::Memory memory =
+        accelerator_.Allocate(std::max<std::size_t>(content.size(), 1));
+    accelerator_.Write(memory.get(), content);
+    CheckFrom(*on_accelerator_, memory.get(), offset, content);
+    EXPECT_EQ(accelerator_.unwaited_tickets(), 0U);
+  }
+
+  // Stages `content`, which is at `source` of the device, behind `offset` bytes of the file, and
+  // checks checksums and file.
+  void CheckFrom(Device& device, const std::byte* source, std::uint64_t offset,
+                 std::span<const std::byte> content) {
+    const std::uint64_t size = content.size();
     const std::string path = dir_.File(std::to_string(file_count_++));
     ShardWriter writer(PosixFileSystem(), ring_, pool_, path, AlignUp(offset + size, kPageBytes));
     writer.PadTo(offset);
     const StagedChecksums checksums = StageBytes(writer, device, source, size, nullptr);
     EXPECT_EQ(writer.position(), offset + size);
-    const auto bytes = std::span(source, size);
-    EXPECT_EQ(checksums.crc32c, Crc32c(bytes));
-    EXPECT_EQ(checksums.chunk_crc32c, ChunkCrcs(bytes));
+    EXPECT_EQ(checksums.crc32c, Crc32c(content));
+    EXPECT_EQ(checksums.chunk_crc32c, ChunkCrcs(content));
     writer.Finish();
     const auto mapped = PosixFileSystem().Map(path);
-    EXPECT_TRUE(std::ranges::equal(mapped->bytes().subspan(offset, size), bytes));
+    EXPECT_TRUE(std::ranges::equal(mapped->bytes().subspan(offset, size), content));
     PosixFileSystem().Remove(path);
   }
 
@@ -59,6 +72,8 @@ class StagerTest : public ::testing::Test {
   BufferPool pool_{2};
   IoRing ring_{PosixFileSystem().MakeIoBackend()};
   std::unique_ptr<Device> host_ = MakeHostDevice();
+  SimAccelerator accelerator_{{.copies_late = true}};
+  std::unique_ptr<Device> on_accelerator_ = accelerator_.MakeDevice();
   std::vector<std::byte> source_ = std::vector<std::byte>(2 * kWindowBytes + 64);
 };
 
@@ -67,7 +82,7 @@ TEST_F(StagerTest, SumsChunksAndTensorAtAnySize) {
                                    kChunkBytes + 1, 3 * kChunkBytes + 5, kWindowBytes - 1,
                                    kWindowBytes, kWindowBytes + 1, 2 * kWindowBytes + 3}) {
     SCOPED_TRACE(size);
-    Check(*host_, source_.data() + 1, 0, size);
+    Check(0, std::span(source_).subspan(1, size));
   }
 }
 
@@ -77,18 +92,9 @@ TEST_F(StagerTest, SumsAcrossTheBordersOfWindows) {
     for (const std::uint64_t size : {std::uint64_t{1}, std::uint64_t{64}, std::uint64_t{65},
                                      kChunkBytes + 1, 3 * kChunkBytes + 5, kWindowBytes + 1}) {
       SCOPED_TRACE(testing::Message() << size << " bytes at " << offset);
-      Check(*host_, source_.data(), offset, size);
+      Check(offset, std::span(source_).first(size));
     }
   }
-}
-
-TEST_F(StagerTest, WaitsForTheDevicesCopies) {
-  LateDevice device;
-  const std::uint64_t size = kWindowBytes + 3 * kChunkBytes + 5;
-  std::byte* const memory = device.Allocate(size);
-  std::memcpy(memory, source_.data(), size);
-  Check(device, memory, 64, size);
-  EXPECT_EQ(device.pending(), 0U);
 }
 
 }  // namespace

@@ -1,14 +1,18 @@
 #include "support/tensor_set.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/bytes.h"
+#include "base/check.h"
 
 namespace waypost {
 
 std::byte* TensorSet::Allocate(std::size_t size) {
-  return bytes_.emplace_back(std::max<std::size_t>(size, 1)).data();
+  const std::size_t allocated = std::max<std::size_t>(size, 1);
+  if (accelerator_ != nullptr) {
+    return accelerator_memory_.emplace_back(accelerator_->Allocate(allocated)).get();
+  }
+  return host_memory_.emplace_back(std::make_unique<std::byte[]>(allocated)).get();
 }
 
 std::size_t TensorSet::Push(NamedTensor tensor) {
@@ -19,12 +23,15 @@ std::size_t TensorSet::Push(NamedTensor tensor) {
 std::size_t TensorSet::Add(const std::string& name, DType dtype, const Shape& shape,
                            std::mt19937_64& random) {
   const std::size_t size = static_cast<std::size_t>(ElementCount(shape)) * ElementBytes(dtype);
-  std::byte* const data = Allocate(size);
-  for (std::size_t i = 0; i < size; ++i) data[i] = static_cast<std::byte>(random());
+  std::string bytes(size, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random());
   if (dtype == DType::kBool) {
-    for (std::size_t i = 0; i < size; ++i) data[i] &= std::byte{1};
+    for (char& byte : bytes) byte = static_cast<char>(byte & 1);
   }
-  return Push({.name = name, .tensor = TensorView(data, dtype, shape)});
+  const std::size_t tensor =
+      Push({.name = name, .tensor = TensorView(Allocate(size), dtype, shape)});
+  SetContent(tensor, bytes);
+  return tensor;
 }
 
 std::size_t TensorSet::AddSlice(const std::string& name, DType dtype, const Shape& full_shape,
@@ -41,28 +48,41 @@ std::size_t TensorSet::AddStrings(const std::string& name, const Shape& shape,
   return Push({.name = name, .tensor = TensorView(kept.data(), DType::kString, shape)});
 }
 
-TensorSet TensorSet::Blank() const {
-  TensorSet blank;
+TensorSet TensorSet::BlankOn(SimAccelerator* accelerator) const {
+  TensorSet blank(accelerator);
   for (const NamedTensor& tensor : tensors_) {
     NamedTensor copy = tensor;
     const std::int64_t count = tensor.tensor.element_count();
     if (tensor.tensor.dtype() == DType::kString) {
       auto& strings = blank.strings_.emplace_back(static_cast<std::size_t>(count), "?");
       copy.tensor = TensorView(strings.data(), DType::kString, tensor.tensor.shape());
-    } else {
-      std::byte* const data = blank.Allocate(tensor.tensor.size_bytes());
-      std::memset(data, 0xA5, tensor.tensor.size_bytes());
-      copy.tensor = TensorView(data, tensor.tensor.dtype(), tensor.tensor.shape());
+      blank.Push(std::move(copy));
+      continue;
     }
-    blank.Push(std::move(copy));
+    const std::size_t size = tensor.tensor.size_bytes();
+    copy.tensor = TensorView(blank.Allocate(size), tensor.tensor.dtype(), tensor.tensor.shape());
+    blank.SetContent(blank.Push(std::move(copy)), std::string(size, '\xA5'));
   }
   return blank;
+}
+
+void TensorSet::SetContent(std::size_t tensor, std::string_view bytes) {
+  const TensorView& view = tensors_[tensor].tensor;
+  WAYPOST_CHECK(view.dtype() != DType::kString && bytes.size() == view.size_bytes());
+  auto* const data = static_cast<std::byte*>(view.data());
+  if (accelerator_ != nullptr) {
+    accelerator_->Write(data, AsBytes(bytes));
+  } else {
+    std::ranges::copy(AsBytes(bytes), data);
+  }
 }
 
 std::string TensorSet::Content(std::size_t tensor) const {
   const TensorView& view = tensors_[tensor].tensor;
   if (view.dtype() != DType::kString) {
-    return {static_cast<const char*>(view.data()), view.size_bytes()};
+    const auto* const data = static_cast<const std::byte*>(view.data());
+    if (accelerator_ == nullptr) return std::string(AsText({data, view.size_bytes()}));
+    return std::string(AsText(accelerator_->Read(data, view.size_bytes())));
   }
   std::string content;
   const auto* strings = static_cast<const std::string*>(view.data());

@@ -1,19 +1,28 @@
 // TensorSet: named tensors with memory of their own, for saving, restoring and comparing.
+//
+// All but strings are where this test program has its tensors (test_device.h), or on an accelerator
+// that is named: there only SetContent() and Content() reach them.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "support/sim_accelerator.h"
+#include "support/test_device.h"
 #include "waypost/engine.h"
 
 namespace waypost {
 
 class TensorSet {
  public:
-  TensorSet() = default;
+  TensorSet() : TensorSet(TestAccelerator()) {}
+  // On `accelerator`, or for null in host memory.
+  explicit TensorSet(SimAccelerator* accelerator) : accelerator_(accelerator) {}
   TensorSet(TensorSet&&) = default;
   TensorSet& operator=(TensorSet&&) = default;
 
@@ -28,10 +37,14 @@ class TensorSet {
     tensors_[tensor].device = device;
   }
 
-  // The same names, dtypes and shapes over memory of other content (0xA5 bytes, "?" strings).
-  TensorSet Blank() const;
+  // The same names, dtypes and shapes at the same place over memory of other content (0xA5 bytes,
+  // "?" strings).
+  TensorSet Blank() const { return BlankOn(accelerator_); }
+  TensorSet BlankOn(SimAccelerator* accelerator) const;
 
   const std::vector<NamedTensor>& tensors() const noexcept { return tensors_; }
+  // Requires: `bytes` is as long as the tensor, which is not of strings.
+  void SetContent(std::size_t tensor, std::string_view bytes);
   // The content, for comparing: bytes, or each string with its length before it.
   std::string Content(std::size_t tensor) const;
   // Names of the tensors whose content differs from `other`'s, which has the same names in order.
@@ -41,9 +54,11 @@ class TensorSet {
   std::size_t Push(NamedTensor tensor);
   std::byte* Allocate(std::size_t size);
 
+  SimAccelerator* accelerator_;
   std::vector<NamedTensor> tensors_;
-  std::deque<std::vector<std::byte>> bytes_;  // a deque: places stay
-  std::deque<std::vector<std::string>> strings_;
+  std::vector<std::unique_ptr<std::byte[]>> host_memory_;
+  std::vector<SimAccelerator::Memory> accelerator_memory_;
+  std::deque<std::vector<std::string>> strings_;  // a deque: places stay
 };
 
 // One of every storable fixed-width dtype, strings, a scalar, an empty tensor, odd names, and large
