@@ -11,10 +11,14 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/check.h"
 #include "base/errno_error.h"
+#include "base/log.h"
 #include "io/file_system.h"
 #include "io/posix_file.h"
 #include "io/sync_backend.h"
+#include "io/thread_backend.h"
+#include "io/uring_backend.h"
 
 namespace waypost {
 namespace {
@@ -71,6 +75,17 @@ double Seconds(const timespec& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
+// io_uring, or what stands in for it, with the reason.
+std::unique_ptr<IoBackend> MakeBestBackend(const IoBackendOptions& options) {
+  try {
+    return MakeUringBackend(options);
+  } catch (const Error& error) {
+    const std::string reason = error.what();
+    LogInfoOnce(reason, fmt::format("{}; threads read and write instead", reason));
+    return MakeThreadBackend(options, reason);
+  }
+}
+
 class RealFileSystem final : public FileSystem {
  public:
   explicit RealFileSystem(const PosixFileSystemOptions& options) : options_(options) {}
@@ -97,7 +112,14 @@ class RealFileSystem final : public FileSystem {
 
   using FileSystem::MakeIoBackend;
   std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override {
-    return MakeSyncBackend(options.depth);
+    switch (options.kind == IoBackendKind::kBest ? options_.backend : options.kind) {
+      case IoBackendKind::kBest: return MakeBestBackend(options);
+      case IoBackendKind::kUring: return MakeUringBackend(options);
+      case IoBackendKind::kThreads: return MakeThreadBackend(options, {});
+      case IoBackendKind::kSynchronous: return MakeSyncBackend(options.depth);
+    }
+    WAYPOST_CHECK(!"every kind is named above");
+    return nullptr;
   }
 
   std::optional<FileStat> Stat(const std::string& path) override {
