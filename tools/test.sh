@@ -70,7 +70,7 @@ step_install() {
 
 step_format() {
   local files
-  mapfile -t files < <(find engine include tests tools -name '*.h' -o -name '*.cc' | sort)
+  mapfile -t files < <(find bench engine include tests tools -name '*.h' -o -name '*.cc' | sort)
   clang-format --dry-run -Werror "${files[@]}"
   say "${#files[@]} files are formatted as .clang-format says"
 }
