@@ -10,4 +10,6 @@ std::unique_ptr<IoBackend> MakeUringBackend(const IoBackendOptions& /*options*/)
               "what the kernel reads and writes");
 }
 
+bool IsUringBuiltIn() noexcept { return false; }
+
 }  // namespace waypost

@@ -154,6 +154,7 @@ std::optional<std::int64_t> PosixDataFile::Settle(const IoRequest& request,
       result = -std::int64_t{errno_value};
     }
   }
+  if (result == 0) failure_.Record("write", EIO);  // As IoRing takes it.
   if (result < 0 && !WillBeRetried(result)) failure_.Record("write", static_cast<int>(-result));
   return result;
 }

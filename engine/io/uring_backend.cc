@@ -244,4 +244,6 @@ std::unique_ptr<IoBackend> MakeUringBackend(const IoBackendOptions& options) {
   return std::make_unique<UringBackend>(options);
 }
 
+bool IsUringBuiltIn() noexcept { return true; }
+
 }  // namespace waypost

@@ -20,4 +20,8 @@ namespace waypost {
 // container, by a setting of the kernel, by an old kernel.
 std::unique_ptr<IoBackend> MakeUringBackend(const IoBackendOptions& options);
 
+// Whether io_uring was built in at all: not with the thread sanitizer, which does not see what the
+// kernel reads and writes.
+bool IsUringBuiltIn() noexcept;
+
 }  // namespace waypost

@@ -1,5 +1,6 @@
 #include "contract/file_systems.h"
 
+#include "io/uring_backend.h"
 #include "support/faulty_file_system.h"
 #include "support/seed.h"
 #include "support/sim_file_system.h"
@@ -96,6 +97,7 @@ std::vector<FileSystemKind> AllDataPaths() {
       {"Plain", FileAccess::kPlain}};
   std::vector<FileSystemKind> kinds = AllFileSystems();
   for (const auto& [backend_name, backend] : backends) {
+    if (backend == IoBackendKind::kUring && !IsUringBuiltIn()) continue;
     for (const auto& [access_name, access] : accesses) {
       kinds.push_back(PathKind(backend_name + access_name, {backend, access}, ""));
     }

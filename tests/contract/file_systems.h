@@ -29,7 +29,8 @@ struct FileSystemKind {
 std::vector<FileSystemKind> AllFileSystems();
 
 // The same, and every way that the operating system's bytes can go: each backend with each file
-// access on the disk of $TMPDIR, and each backend on files in memory.
+// access on the disk of $TMPDIR, and each backend on files in memory.  Without io_uring in builds
+// that have none.
 std::vector<FileSystemKind> AllDataPaths();
 
 }  // namespace waypost
