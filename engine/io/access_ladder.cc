@@ -72,11 +72,9 @@ void AccessLadder::OpenDirect(int flags, const std::string& path) {
   const int direct_flags = (flags & ~kCreation) | O_DIRECT;
   // O_NONBLOCK, as for the first: should the name have become a pipe's.
   direct_fd_ = UniqueFd(::open(path.c_str(), direct_flags | O_NONBLOCK | O_CLOEXEC));
-  if (!direct_fd_) {
-    Refuse(FileAccess::kDirect, "O_DIRECT: " + Reason(errno));
-  } else if (!AreSameFile(fd_, direct_fd_.get())) {
+  if (direct_fd_ && !AreSameFile(fd_, direct_fd_.get())) {
     Refuse(FileAccess::kDirect, "O_DIRECT: the file was replaced while it was opened");
-  } else if (::fcntl(direct_fd_.get(), F_SETFL, direct_flags & ~O_NONBLOCK) != 0) {
+  } else if (!direct_fd_ || ::fcntl(direct_fd_.get(), F_SETFL, direct_flags & ~O_NONBLOCK) != 0) {
     Refuse(FileAccess::kDirect, "O_DIRECT: " + Reason(errno));
   } else {
     AskAlignment();

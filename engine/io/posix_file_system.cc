@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <string_view>
 
-#include "base/check.h"
 #include "base/errno_error.h"
 #include "base/log.h"
 #include "io/file_system.h"
@@ -116,10 +115,9 @@ class RealFileSystem final : public FileSystem {
       case IoBackendKind::kBest: return MakeBestBackend(options);
       case IoBackendKind::kUring: return MakeUringBackend(options);
       case IoBackendKind::kThreads: return MakeThreadBackend(options, {});
-      case IoBackendKind::kSynchronous: return MakeSyncBackend(options.depth);
+      case IoBackendKind::kSynchronous: break;
     }
-    WAYPOST_CHECK(!"every kind is named above");
-    return nullptr;
+    return MakeSyncBackend(options.depth);
   }
 
   std::optional<FileStat> Stat(const std::string& path) override {

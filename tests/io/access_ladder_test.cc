@@ -43,12 +43,11 @@ class AccessLadderTest : public ::testing::Test {
   AlignedBytes memory_{8 * kMiB};
 };
 
-#define REQUIRE_DIRECT(ladder) \
-  if (!ladder) GTEST_SKIP() << "no O_DIRECT on the file system of " << path_
+constexpr char kNoDirect[] = "this file system has no O_DIRECT";
 
 TEST_F(AccessLadderTest, WholeBlocksGoDirectAndTheRestBuffered) {
   const auto ladder = DirectLadder();
-  REQUIRE_DIRECT(ladder);
+  if (!ladder) GTEST_SKIP() << kNoDirect;
   const TransferPlan direct = ladder->Plan(Write(kPageBytes));
   EXPECT_EQ(direct.access, FileAccess::kDirect);
   EXPECT_NE(direct.fd, fd_.get());
@@ -69,7 +68,7 @@ TEST_F(AccessLadderTest, WholeBlocksGoDirectAndTheRestBuffered) {
 
 TEST_F(AccessLadderTest, ARefusedWayIsNotTriedAgain) {
   const auto ladder = DirectLadder();
-  REQUIRE_DIRECT(ladder);
+  if (!ladder) GTEST_SKIP() << kNoDirect;
   const IoRequest request = Write(4 * kMiB);
   TransferPlan plan = ladder->Plan(request);
   EXPECT_TRUE(ladder->ComeDown(plan, EINVAL));
@@ -95,7 +94,7 @@ TEST_F(AccessLadderTest, ARefusedWayIsNotTriedAgain) {
 
 TEST_F(AccessLadderTest, OnlyARefusalIsARefusal) {
   const auto ladder = DirectLadder();
-  REQUIRE_DIRECT(ladder);
+  if (!ladder) GTEST_SKIP() << kNoDirect;
   const TransferPlan plan = ladder->Plan(Write(kPageBytes));
   for (const int errno_value : {EIO, ENOSPC, EDQUOT, EFBIG, EINTR, EAGAIN, EBADF, EPERM}) {
     EXPECT_FALSE(ladder->ComeDown(plan, errno_value));
@@ -105,7 +104,7 @@ TEST_F(AccessLadderTest, OnlyARefusalIsARefusal) {
 
 TEST_F(AccessLadderTest, WithoutDontCacheWholeBlocksStillGoDirect) {
   const auto ladder = DirectLadder();
-  REQUIRE_DIRECT(ladder);
+  if (!ladder) GTEST_SKIP() << kNoDirect;
   EXPECT_TRUE(ladder->ComeDown(ladder->Plan(Write(100)), EOPNOTSUPP));
   EXPECT_EQ(ladder->Plan(Write(100)).access, FileAccess::kWriteBack);
   EXPECT_EQ(ladder->Plan(Write(kPageBytes)).access, FileAccess::kDirect);
