@@ -7,7 +7,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 packages=(g++ cmake ninja-build pkg-config ccache
-  libleveldb-dev libsnappy-dev libprotobuf-dev protobuf-compiler libprotozero-dev libisal-dev libfmt-dev
+  libleveldb-dev libsnappy-dev libprotobuf-dev protobuf-compiler libprotozero-dev libisal-dev liburing-dev libfmt-dev
   libspdlog-dev libcli11-dev nlohmann-json3-dev libssl-dev)
 test_packages=(libgtest-dev libgmock-dev clang-format python3-venv)
 full_packages=(clang libclang-rt-14-dev clang-tidy patch libbenchmark-dev)

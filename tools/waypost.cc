@@ -3,6 +3,7 @@
 #include <exception>
 #include <string>
 
+#include "base/log.h"
 #include "base/version.h"
 #include "commands.h"
 #include "inspect/terminal.h"
@@ -25,6 +26,7 @@ ExitStatus Run(const Action& action) {
 }
 
 int Main(int argc, char** argv) {
+  SetLogLevel(LogLevel::kWarning);  // Which way the bytes take is none of a command's business.
   CLI::App program("Looks at checkpoints and event files.", "waypost");
   program.set_version_flag("--version", std::string("waypost ") + kVersion);
   program.require_subcommand(0, 1);  // none is told below: CLI11 would not name a wrong one

@@ -3,6 +3,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <mutex>
+#include <set>
+
 namespace waypost {
 namespace {
 
@@ -22,5 +25,15 @@ void SetLogLevel(LogLevel level) {
 
 void LogInfo(std::string_view message) { Logger().info("{}", message); }
 void LogWarning(std::string_view message) { Logger().warn("{}", message); }
+
+void LogInfoOnce(const std::string& subject, std::string_view message) {
+  static std::mutex mutex;
+  static std::set<std::string> subjects;  // Guarded by mutex.
+  {
+    const std::lock_guard lock(mutex);
+    if (!subjects.insert(subject).second) return;
+  }
+  LogInfo(message);
+}
 
 }  // namespace waypost

@@ -4,6 +4,7 @@
 // error that nobody collected).
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace waypost {
@@ -14,5 +15,7 @@ void SetLogLevel(LogLevel level);
 
 void LogInfo(std::string_view message);
 void LogWarning(std::string_view message);
+// The first line of each `subject` in this process; later ones are dropped, whatever they say.
+void LogInfoOnce(const std::string& subject, std::string_view message);
 
 }  // namespace waypost

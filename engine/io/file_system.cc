@@ -108,8 +108,8 @@ std::string ReadFile(FileSystem& fs, const std::string& path, std::uint64_t size
   }
   std::string content(size, '\0');
   ReadResult result;
-  IoRing ring(fs.MakeIoBackend());
-  ring.Read(*file, std::as_writable_bytes(std::span(content)), 0, result, 0);
+  IoRing ring(fs.MakeIoBackend({.depth = 1, .kind = IoBackendKind::kSynchronous}));
+  ring.ReadThroughCache(*file, std::as_writable_bytes(std::span(content)), 0, result, 0);
   while (ring.WaitOne()) {
   }
   if (result.errno_value != 0) {

@@ -80,11 +80,15 @@ class DataFile {
   // fdatasync: bytes and size survive a power cut afterwards (the name needs SyncDirectory).  After
   // a failed write or sync the file must be given up.
   virtual void DataSync() = 0;
-  // How many bytes of [begin, end) the page cache holds now; nullopt where nobody can tell.
+  // How many bytes of [begin, end) the page cache holds now, in whole pages; an estimate where the
+  // kernel does not count them (before 6.5); nullopt where nobody can tell.
   virtual std::optional<std::uint64_t> CachedBytes(std::uint64_t begin,
                                                    std::uint64_t end) const = 0;
   // A view of the open file, whatever has become of its name.
   virtual std::unique_ptr<MappedFile> Map() const = 0;
+  // How its bytes travel and why not better, for `waypost bench` and the log: "direct", "buffered
+  // with RWF_DONTCACHE (O_DIRECT: Invalid argument)".  What transfers have shown so far counts.
+  virtual std::string access() const { return {}; }
 };
 
 enum class CreateMode {
@@ -120,8 +124,23 @@ class FileSystem {
   virtual LockResult TryLock(const std::string& path) = 0;
 };
 
+// How the bytes of a data file travel; what is refused falls to the next.
+enum class FileAccess : std::uint8_t {
+  kDirect,     // O_DIRECT: past the page cache
+  kDontCache,  // through it, leaving nothing there (RWF_DONTCACHE, Linux 6.14)
+  kWriteBack,  // through it, and the disk is told to begin after each transfer
+  kPlain,
+};
+
+// Tests and measurements hold the operating system's files to less than they can do.
+struct PosixFileSystemOptions {
+  IoBackendKind backend = IoBackendKind::kBest;  // what kBest means in IoBackendOptions
+  FileAccess access = FileAccess::kDirect;       // the best to be tried
+};
+
 // The operating system's files.  It has no state, and outlives everything.
 FileSystem& PosixFileSystem() noexcept;
+std::unique_ptr<FileSystem> MakePosixFileSystem(const PosixFileSystemOptions& options);
 
 // ---- Pieces made of the above ------------------------------------------------------------------
 

@@ -4,13 +4,16 @@
 // short transfers, EINTR and EAGAIN are passed up as they are and settled in IoRing, once for all
 // backends.
 //
-// Threads:  one thread at a time.
+// Threads:  one thread at a time, and another one only while nothing is in flight: a request
+// belongs
+//           to the thread that submitted it.  IoBackendOptions::one_thread promises more.
 // Errors:   a completion carries bytes or -errno; nothing here throws for a failed transfer.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace waypost {
@@ -34,9 +37,21 @@ struct IoCompletion {
   std::int64_t result = 0;  // bytes transferred (0 when reading at the end of the file), or -errno
 };
 
+enum class IoBackendKind : std::uint8_t {
+  kBest,         // io_uring where it works, else threads
+  kUring,        // io_uring; making the backend fails where it does not work
+  kThreads,      // a few threads that read and write; they start with the first requests
+  kSynchronous,  // done while it is submitted: for a small file, where nothing else is worth its
+                 // start
+};
+
 // What a backend is made for.
 struct IoBackendOptions {
   std::size_t depth = 16;  // as many as the staging ring has windows
+  IoBackendKind kind = IoBackendKind::kBest;
+  // The thread that makes the backend is the only one that will ever use or destroy it.  io_uring
+  // then leaves completions to that thread; used by another, the backend stops the process.
+  bool one_thread = false;
   // Memory that most transfers use; a backend may register it with the kernel.  It must outlive the
   // backend.
   std::span<std::byte> staging = {};
@@ -44,7 +59,7 @@ struct IoBackendOptions {
 
 class IoBackend {
  public:
-  // Every submitted request must have been completed.
+  // Waits for what is in flight, whose completions are lost: IoRing leaves none.
   virtual ~IoBackend() = default;
   // Requires: fewer than depth() requests are in flight.
   virtual void Submit(const IoRequest& request) = 0;
@@ -55,8 +70,10 @@ class IoBackend {
   virtual std::size_t Poll(std::span<IoCompletion> completions) = 0;
   // Requests that may be in flight at once.
   virtual std::size_t depth() const noexcept = 0;
-  // What `waypost bench` and the log call it: "posix".
+  // What `waypost bench` and the log call it: "io_uring", "threads".
   virtual std::string_view name() const noexcept = 0;
+  // Why it is used and not a better one; empty when it is the best or was asked for.
+  virtual std::string reason() const { return {}; }
 };
 
 }  // namespace waypost

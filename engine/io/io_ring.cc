@@ -36,13 +36,27 @@ void IoRing::Read(DataFile& file, std::span<std::byte> data, std::uint64_t offse
   Start({IoRequest::Kind::kRead, &file, data.data(), data.size(), offset}, client, tag);
 }
 
+void IoRing::ReadThroughCache(DataFile& file, std::span<std::byte> data, std::uint64_t offset,
+                              Client& client, std::uint64_t tag) {
+  Start({.kind = IoRequest::Kind::kRead,
+         .file = &file,
+         .data = data.data(),
+         .size = data.size(),
+         .offset = offset,
+         .through_cache = true},
+        client, tag);
+}
+
 bool IoRing::WaitOne() {
   if (in_flight() == 0) return false;
-  for (bool ended = false; !ended;) {
-    const std::size_t count = backend_->Wait(completions_);
-    for (std::size_t i = 0; i < count; ++i) ended = Settle(completions_[i]) || ended;
+  while (!SettleFirst(backend_->Wait(completions_))) {
   }
   return true;
+}
+
+bool IoRing::Poll() {
+  if (in_flight() == 0) return false;
+  return SettleFirst(backend_->Poll(completions_));
 }
 
 std::size_t IoRing::in_flight() const noexcept { return transfers_.size() - free_.size(); }
@@ -59,6 +73,12 @@ void IoRing::Start(const IoRequest& request, Client& client, std::uint64_t tag) 
       .rest = request, .done = 0, .retries = 0, .client = &client, .client_tag = tag};
   transfers_[place].rest.tag = place;
   backend_->Submit(transfers_[place].rest);
+}
+
+bool IoRing::SettleFirst(std::size_t count) {
+  bool ended = false;
+  for (std::size_t i = 0; i < count; ++i) ended = Settle(completions_[i]) || ended;
+  return ended;
 }
 
 bool IoRing::Settle(const IoCompletion& completion) {

@@ -5,7 +5,9 @@
 // Here, and nowhere else, short transfers are resumed, EINTR and EAGAIN are retried, a write that
 // transfers nothing becomes EIO, and the number in flight is bounded by the backend's depth.
 //
-// Threads:  one at a time; a client is called on the thread that calls Write, Read or WaitOne.
+// Threads:  one at a time, and another one only while nothing is in flight; a client is called on
+// the
+//           thread that calls Write, Read, WaitOne or Poll.
 // Errors:   reported to the client as values; nothing throws in the loop.
 // Lifetime: ~IoRing waits for what is in flight, since the kernel still uses those buffers.
 #pragma once
@@ -42,9 +44,14 @@ class IoRing {
              std::uint64_t tag);
   void Read(DataFile& file, std::span<std::byte> data, std::uint64_t offset, Client& client,
             std::uint64_t tag);
+  // The same for bytes that are in the page cache (DataFile::CachedBytes): through it.
+  void ReadThroughCache(DataFile& file, std::span<std::byte> data, std::uint64_t offset,
+                        Client& client, std::uint64_t tag);
 
   // Waits until at least one transfer has ended.  False when none is in flight.
   bool WaitOne();
+  // Settles what has come back, without waiting.  True when a transfer has ended.
+  bool Poll();
 
   std::size_t in_flight() const noexcept;
   const IoBackend& backend() const noexcept { return *backend_; }
@@ -61,11 +68,13 @@ class IoRing {
   void Start(const IoRequest& request, Client& client, std::uint64_t tag);
   // Resumes the transfer or tells its client; true when it has ended.
   bool Settle(const IoCompletion& completion);
+  // The first `count` completions; true when a transfer has ended.
+  bool SettleFirst(std::size_t count);
 
   std::unique_ptr<IoBackend> backend_;
   std::vector<Transfer> transfers_;  // one place for each request the backend may have in flight
   std::vector<std::size_t> free_;    // places not in use
-  std::vector<IoCompletion> completions_;  // scratch for WaitOne
+  std::vector<IoCompletion> completions_;  // scratch for WaitOne and Poll
 };
 
 }  // namespace waypost

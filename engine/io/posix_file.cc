@@ -4,12 +4,14 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "base/check.h"
 #include "base/errno_error.h"
+#include "io/page_cache.h"
 
 namespace waypost {
 namespace {
@@ -24,6 +26,23 @@ std::uint64_t SizeOf(int fd, const std::string& path) {
 bool CannotPreallocate(int errno_value) {
   return errno_value == EOPNOTSUPP || errno_value == ENOSYS || errno_value == EINVAL;
 }
+
+std::int64_t TransferOnce(const IoRequest& request, const TransferPlan& plan) {
+  const bool is_read = request.kind == IoRequest::Kind::kRead;
+  const auto offset = static_cast<off_t>(request.offset);
+  const iovec piece = {request.data, plan.size};
+  ssize_t result = 0;
+  if (plan.rwf_flags == 0) {  // Known to every kernel, and to the sanitizers.
+    result = is_read ? ::pread(plan.fd, request.data, plan.size, offset)
+                     : ::pwrite(plan.fd, request.data, plan.size, offset);
+  } else {
+    result = is_read ? ::preadv2(plan.fd, &piece, 1, offset, plan.rwf_flags)
+                     : ::pwritev2(plan.fd, &piece, 1, offset, plan.rwf_flags);
+  }
+  return result < 0 ? -std::int64_t{errno} : result;
+}
+
+bool WillBeRetried(std::int64_t result) { return result == -EINTR || result == -EAGAIN; }
 
 }  // namespace
 
@@ -45,17 +64,20 @@ LockOutcome TryLockFd(int fd, const std::string& path) {
 }
 
 void FirstFailure::Record(const char* operation, int errno_value) noexcept {
+  const std::lock_guard lock(mutex_);
   if (errno_value_ != 0) return;
   operation_ = operation;
   errno_value_ = errno_value;
 }
 
 void FirstFailure::ThrowIfAny(const std::string& path) const {
+  const std::lock_guard lock(mutex_);
   if (errno_value_ != 0) throw ErrnoError(operation_, path, errno_value_, IoDirection::kWrite);
 }
 
 void FirstFailure::Throw(const char* operation, const std::string& path, int errno_value) {
   Record(operation, errno_value);
+  const std::lock_guard lock(mutex_);
   throw ErrnoError(operation_, path, errno_value_, IoDirection::kWrite);
 }
 
@@ -115,6 +137,40 @@ void PosixDataFile::DataSync() {
   if (RetryInterrupted([&] { return ::fdatasync(fd()); }) != 0) {
     failure_.Throw("fdatasync", path_, errno);
   }
+}
+
+std::optional<std::uint64_t> PosixDataFile::CachedBytes(std::uint64_t begin,
+                                                        std::uint64_t end) const {
+  return CountCachedBytes(fd(), begin, end);
+}
+
+std::optional<std::int64_t> PosixDataFile::Settle(const IoRequest& request,
+                                                  const TransferPlan& plan, std::int64_t result) {
+  if (result < 0 && ladder_.ComeDown(plan, static_cast<int>(-result))) return std::nullopt;
+  if (request.kind == IoRequest::Kind::kRead) return result;
+  if (result > 0) {
+    const auto size = static_cast<std::size_t>(result);
+    if (const int errno_value = ladder_.WriteBack(plan, request.offset, size); errno_value != 0) {
+      result = -std::int64_t{errno_value};
+    }
+  }
+  if (result == 0) failure_.Record("write", EIO);  // As IoRing takes it.
+  if (result < 0 && !WillBeRetried(result)) failure_.Record("write", static_cast<int>(-result));
+  return result;
+}
+
+std::int64_t PosixDataFile::Transfer(const IoRequest& request) {
+  while (true) {
+    const TransferPlan plan = Plan(request);
+    const auto settled = Settle(request, plan, TransferOnce(request, plan));
+    if (settled) return *settled;
+  }
+}
+
+PosixDataFile& PosixFileOf(const IoRequest& request) {
+  auto* const file = dynamic_cast<PosixDataFile*>(request.file);
+  WAYPOST_CHECK(file != nullptr);
+  return *file;
 }
 
 std::unique_ptr<MappedFile> PosixDataFile::Map() const {

@@ -12,9 +12,12 @@
 #include <string_view>
 
 #include "base/errno_error.h"
+#include "base/log.h"
 #include "io/file_system.h"
-#include "io/posix_backend.h"
 #include "io/posix_file.h"
+#include "io/sync_backend.h"
+#include "io/thread_backend.h"
+#include "io/uring_backend.h"
 
 namespace waypost {
 namespace {
@@ -29,8 +32,8 @@ UniqueFd Open(const std::string& path, int flags, std::string_view operation,
   return fd;
 }
 
-// For reading.  O_NONBLOCK: opening a pipe must not wait for its writer; it means nothing for a
-// file.
+// For reading.  O_NONBLOCK: opening a pipe must not wait for its writer.  It goes afterwards, since
+// io_uring gives EAGAIN for it on some file systems.
 UniqueFd OpenRegular(const std::string& path) {
   UniqueFd fd = Open(path, O_RDONLY | O_NONBLOCK, "open", IoDirection::kRead);
   struct stat status;
@@ -38,6 +41,9 @@ UniqueFd OpenRegular(const std::string& path) {
   if (S_ISDIR(status.st_mode)) throw ErrnoError("open", path, EISDIR, IoDirection::kRead);
   if (!S_ISREG(status.st_mode)) {
     throw Error(Code::kFailedPrecondition, fmt::format("open {}: not a regular file", path));
+  }
+  if (::fcntl(fd.get(), F_SETFL, O_RDONLY) != 0) {
+    throw ErrnoError("open", path, errno, IoDirection::kRead);
   }
   return fd;
 }
@@ -68,8 +74,21 @@ double Seconds(const timespec& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
+// io_uring, or what stands in for it, with the reason.
+std::unique_ptr<IoBackend> MakeBestBackend(const IoBackendOptions& options) {
+  try {
+    return MakeUringBackend(options);
+  } catch (const Error& error) {
+    const std::string reason = error.what();
+    LogInfoOnce(reason, fmt::format("{}; threads read and write instead", reason));
+    return MakeThreadBackend(options, reason);
+  }
+}
+
 class RealFileSystem final : public FileSystem {
  public:
+  explicit RealFileSystem(const PosixFileSystemOptions& options) : options_(options) {}
+
   std::unique_ptr<WritableFile> Create(const std::string& path, CreateMode mode) override {
     const int flags = O_WRONLY | O_CREAT | (mode == CreateMode::kExclusive ? O_EXCL : O_TRUNC);
     return std::make_unique<PosixWritableFile>(Open(path, flags, "create", IoDirection::kWrite),
@@ -78,11 +97,12 @@ class RealFileSystem final : public FileSystem {
 
   std::unique_ptr<DataFile> CreateData(const std::string& path) override {
     const int flags = O_RDWR | O_CREAT | O_EXCL;
-    return std::make_unique<PosixDataFile>(Open(path, flags, "create", IoDirection::kWrite), path);
+    return std::make_unique<PosixDataFile>(Open(path, flags, "create", IoDirection::kWrite), flags,
+                                           path, options_.access);
   }
 
   std::unique_ptr<DataFile> OpenData(const std::string& path) override {
-    return std::make_unique<PosixDataFile>(OpenRegular(path), path);
+    return std::make_unique<PosixDataFile>(OpenRegular(path), O_RDONLY, path, options_.access);
   }
 
   std::unique_ptr<MappedFile> Map(const std::string& path) override {
@@ -91,7 +111,13 @@ class RealFileSystem final : public FileSystem {
 
   using FileSystem::MakeIoBackend;
   std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override {
-    return MakePosixBackend(options.depth);
+    switch (options.kind == IoBackendKind::kBest ? options_.backend : options.kind) {
+      case IoBackendKind::kBest: return MakeBestBackend(options);
+      case IoBackendKind::kUring: return MakeUringBackend(options);
+      case IoBackendKind::kThreads: return MakeThreadBackend(options, {});
+      case IoBackendKind::kSynchronous: break;
+    }
+    return MakeSyncBackend(options.depth);
   }
 
   std::optional<FileStat> Stat(const std::string& path) override {
@@ -161,13 +187,20 @@ class RealFileSystem final : public FileSystem {
     const LockOutcome outcome = TryLockFd(fd.get(), path);
     return MakeLockResult(outcome, std::move(fd));
   }
+
+ private:
+  const PosixFileSystemOptions options_;
 };
 
 }  // namespace
 
 FileSystem& PosixFileSystem() noexcept {
-  static RealFileSystem file_system;
+  static RealFileSystem file_system{PosixFileSystemOptions{}};
   return file_system;
+}
+
+std::unique_ptr<FileSystem> MakePosixFileSystem(const PosixFileSystemOptions& options) {
+  return std::make_unique<RealFileSystem>(options);
 }
 
 }  // namespace waypost

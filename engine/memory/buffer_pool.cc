@@ -75,6 +75,10 @@ std::optional<PinnedBuffer> BufferPool::TryAcquire() {
   return PinnedBuffer(*this, {window, kWindowBytes});
 }
 
+std::span<std::byte> BufferPool::memory() const noexcept {
+  return {memory_, window_count_ * kWindowBytes};
+}
+
 std::size_t BufferPool::available() const {
   const std::lock_guard lock(mutex_);
   return free_.size();

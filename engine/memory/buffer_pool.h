@@ -50,6 +50,8 @@ class BufferPool {
   std::optional<PinnedBuffer> TryAcquire();
 
   std::size_t window_count() const noexcept { return window_count_; }
+  // All windows, in use or not: to be registered with the kernel.
+  std::span<std::byte> memory() const noexcept;
   std::size_t available() const;
 
  private:

@@ -27,8 +27,10 @@ struct Script {
   std::deque<std::int64_t> results;  // then `otherwise`, for ever
   std::int64_t otherwise = kAll;
   bool last_first = false;  // the order of completions
+  int polls_in_vain = 0;    // so often Poll finds nothing
   std::vector<Submission> submitted;
   std::vector<const std::byte*> addresses;
+  std::vector<bool> through_cache;
   std::size_t in_flight_max = 0;
 };
 
@@ -39,6 +41,7 @@ class ScriptedBackend final : public IoBackend {
   void Submit(const IoRequest& request) override {
     script_.submitted.emplace_back(request.offset, request.size);
     script_.addresses.push_back(request.data);
+    script_.through_cache.push_back(request.through_cache);
     std::int64_t result = script_.otherwise;
     if (!script_.results.empty()) {
       result = script_.results.front();
@@ -51,10 +54,22 @@ class ScriptedBackend final : public IoBackend {
 
   std::size_t Wait(std::span<IoCompletion> completions) override {
     EXPECT_FALSE(waiting_.empty());
-    return Poll(completions);
+    return Take(completions);
   }
 
   std::size_t Poll(std::span<IoCompletion> completions) override {
+    if (script_.polls_in_vain > 0) {
+      --script_.polls_in_vain;
+      return 0;
+    }
+    return Take(completions);
+  }
+
+  std::size_t depth() const noexcept override { return 4; }
+  std::string_view name() const noexcept override { return "scripted"; }
+
+ private:
+  std::size_t Take(std::span<IoCompletion> completions) {
     if (script_.last_first) std::reverse(waiting_.begin(), waiting_.end());
     const std::size_t count = std::min(completions.size(), waiting_.size());
     std::copy_n(waiting_.begin(), count, completions.begin());
@@ -62,10 +77,6 @@ class ScriptedBackend final : public IoBackend {
     return count;
   }
 
-  std::size_t depth() const noexcept override { return 4; }
-  std::string_view name() const noexcept override { return "scripted"; }
-
- private:
   Script& script_;
   std::vector<IoCompletion> waiting_;
 };
@@ -222,6 +233,31 @@ TEST_F(IoRingTest, WaitOneWaitsUntilATransferHasEnded) {
   EXPECT_EQ(recorder_.told.size(), 1U);
   EXPECT_EQ(ring_.in_flight(), 0U);
   EXPECT_FALSE(ring_.WaitOne());
+}
+
+TEST_F(IoRingTest, PollSettlesWhatHasComeBackAndDoesNotWait) {
+  script_.results = {4, -EINTR, kAll};
+  script_.polls_in_vain = 1;
+  EXPECT_FALSE(ring_.Poll()) << "nothing is in flight";
+  EXPECT_EQ(script_.polls_in_vain, 1) << "and the backend is not asked";
+  ring_.Write(file_, AsBytes("0123456789"), 0, recorder_, 1);
+  EXPECT_FALSE(ring_.Poll()) << "it has not come back";
+  EXPECT_FALSE(ring_.Poll()) << "it came back short";
+  EXPECT_FALSE(ring_.Poll()) << "its rest was interrupted";
+  EXPECT_THAT(recorder_.told, IsEmpty());
+  EXPECT_TRUE(ring_.Poll());
+  EXPECT_THAT(recorder_.told, ElementsAre(Told{1, 10, 0}));
+  EXPECT_THAT(script_.submitted,
+              ElementsAre(Submission{0, 10}, Submission{4, 6}, Submission{4, 6}));
+}
+
+TEST_F(IoRingTest, AReadThroughTheCacheStaysOneWhenItIsResumed) {
+  script_.results = {4};
+  ring_.ReadThroughCache(file_, buffer_, 100, recorder_, 7);
+  Drain();
+  ReadTen();
+  EXPECT_THAT(script_.through_cache, ElementsAre(true, true, false));
+  EXPECT_THAT(recorder_.told, ElementsAre(Told{7, 10, 0}, Told{7, 10, 0}));
 }
 
 TEST_F(IoRingTest, TransfersOfNothingEndAtOnce) {

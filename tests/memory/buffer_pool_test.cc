@@ -30,6 +30,8 @@ TEST(BufferPool, GivesDistinctAlignedWindowsAndThenNone) {
   EXPECT_EQ(addresses.size(), 3U);
   EXPECT_EQ(*addresses.rbegin() - *addresses.begin(), std::ptrdiff_t{2 * kWindowBytes})
       << "the windows lie side by side";
+  EXPECT_EQ(pool.memory().data(), *addresses.begin());
+  EXPECT_EQ(pool.memory().size(), 3 * kWindowBytes);
   EXPECT_EQ(pool.available(), 0U);
 }
 

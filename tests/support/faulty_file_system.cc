@@ -95,6 +95,7 @@ class FaultyDataFile final : public DataFile {
     plan_.ThrowIfNext(FsOperation::kMap, path());
     return base_->Map();
   }
+  std::string access() const override { return base_->access(); }
   DataFile& base() noexcept { return *base_; }
 
  private:
@@ -135,6 +136,7 @@ class FaultyBackend final : public IoBackend {
 
   std::size_t depth() const noexcept override { return base_->depth(); }
   std::string_view name() const noexcept override { return base_->name(); }
+  std::string reason() const override { return base_->reason(); }
 
  private:
   std::size_t TakeFailed(std::span<IoCompletion> completions) {

@@ -11,9 +11,18 @@
 
 namespace waypost {
 
-TempDir::TempDir() {
+namespace {
+
+std::string DefaultBase() {
   const char* const base = std::getenv("TMPDIR");
-  path_ = std::string(base != nullptr ? base : "/tmp") + "/waypost-test-XXXXXX";
+  return base != nullptr ? base : "/tmp";
+}
+
+}  // namespace
+
+TempDir::TempDir() : TempDir(DefaultBase()) {}
+
+TempDir::TempDir(const std::string& base) : path_(base + "/waypost-test-XXXXXX") {
   if (::mkdtemp(path_.data()) == nullptr) {
     throw ErrnoError("mkdtemp", path_, errno, IoDirection::kWrite);
   }

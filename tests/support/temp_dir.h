@@ -1,4 +1,5 @@
-// TempDir: a directory of its own for one test, under $TMPDIR or /tmp; removed with all it holds.
+// TempDir: a directory of its own for one test, under $TMPDIR or /tmp or where the test says;
+// removed with all it holds.
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@ namespace waypost {
 class TempDir {
  public:
   TempDir();
+  explicit TempDir(const std::string& base);
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
