@@ -14,6 +14,8 @@ class DeviceRegistry {
   explicit DeviceRegistry(std::vector<std::unique_ptr<Device>> devices);
 
   Device& OwnerOf(const void* address) const noexcept;
+  std::vector<Device*> all() const;
+  Device& host() const noexcept { return *devices_.back(); }
 
  private:
   std::vector<std::unique_ptr<Device>> devices_;

@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <fstream>
 #include <random>
+#include <utility>
 
+#include "base/log.h"
+#include "base/stopwatch.h"
 #include "base/units.h"
 #include "manage/engine_impl.h"
+#include "manage/same_path.h"
+#include "memory/huge_pages.h"
 #include "restore/bundle_reader.h"
 #include "restore/tensor_loader.h"
 #include "restore/tensor_restorer.h"
@@ -15,6 +20,7 @@ namespace waypost {
 namespace {
 
 constexpr std::size_t kStagingBytesMin = 4 * kWindowBytes;
+constexpr int kIoThreadsMax = 64;
 // More than an address space has room for.
 constexpr std::size_t kStagingBytesMax = std::size_t{1} << 47;
 
@@ -31,6 +37,27 @@ std::size_t WindowCount(std::size_t staging_bytes) {
   return AlignUp(staging_bytes, kWindowBytes) / kWindowBytes;
 }
 
+const EngineOptions& Checked(const EngineOptions& options) {
+  if (options.io_threads < 1 || options.io_threads > kIoThreadsMax) {
+    throw Error(Code::kInvalidArgument, fmt::format("engine: io_threads is {}, it must be 1 to {}",
+                                                    options.io_threads, kIoThreadsMax));
+  }
+  return options;
+}
+
+// A copy that does not fit would not fail but have the process killed.
+void RequireAvailableMemory(std::uint64_t bytes) {
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  std::uint64_t kib = 0;
+  for (std::string unit; file >> name >> kib; std::getline(file, unit)) {
+    if (name != "MemAvailable:" || kib * kKiB >= bytes) continue;
+    throw Error(Code::kResourceExhausted,
+                fmt::format("save: a full copy needs {} MiB of memory, {} MiB are available",
+                            bytes / kMiB, kib / kKiB));
+  }
+}
+
 std::vector<std::unique_ptr<Device>> WithHost(std::vector<std::unique_ptr<Device>> devices) {
   devices.push_back(MakeHostDevice());
   return devices;
@@ -45,36 +72,100 @@ std::uint64_t NewSaveId() {
 }  // namespace
 
 Engine::Impl::Impl(EngineParts parts)
-    : fs_(parts.fs),
+    : options_(Checked(parts.options)),
+      fs_(parts.fs),
       devices_(WithHost(std::move(parts.devices))),
-      pool_(WindowCount(parts.staging_bytes)),
-      ring_(fs_.MakeIoBackend()) {}
+      pool_(WindowCount(options_.staging_bytes), &signal_),
+      registered_pool_(devices_, pool_.memory()),
+      cap_(options_.write_bytes_per_second_max),
+      threads_(fs_, pool_, options_.io_threads) {
+  const std::optional<std::size_t> huge = HugePageBytes(pool_.memory());
+  if (huge && *huge < pool_.memory().size()) {
+    LogInfoOnce("huge pages",
+                fmt::format("{} of {} MiB of the staging ring are in huge pages; direct I/O from the "
+                            "others is about half as fast",
+                            *huge / kMiB, pool_.memory().size() / kMiB));
+  }
+}
 
 SaveHandle Engine::Impl::Save(const std::string& prefix, std::span<const NamedTensor> tensors,
                               SaveRequest request) {
-  const auto begin = std::chrono::steady_clock::now();
-  const std::scoped_lock lock(work_mutex_);
-  const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
-  auto job = std::make_shared<SaveJob>(prefix, NewSaveId(), std::move(request));
-  job->Run({fs_, pool_, ring_, devices_}, tensors, waited.count());
+  process_.Require("save");
+  Stopwatch watch;
+  const std::scoped_lock lock(save_mutex_);
+  WaitForEarlierSaves(prefix);
+  const double wait_seconds = watch.Lap();
+  auto job = std::make_shared<SaveJob>(Parts(), prefix, NewSaveId(), std::move(request));
+  job->Prepare(tensors);
+  const std::size_t io_runs = threads_.Reserve(job->drives());
+  job->Start(io_runs, wait_seconds, watch.Lap());
+  threads_.Run(job);
+  unfinished_.push_back(job);
   return SaveJob::MakeHandle(std::move(job));
+}
+
+SaveParts Engine::Impl::Parts() {
+  return {.fs = fs_,
+          .devices = devices_,
+          .pool = pool_,
+          .signal = signal_,
+          .cap = cap_,
+          .plans = plans_,
+          .full_copy_pool = [this](std::size_t windows) -> BufferPool& {
+            return FullCopyPool(windows);
+          },
+          .check_host_sources = options_.check_stable == CheckStable::kAll,
+          .check_device_sources = options_.check_stable != CheckStable::kNone};
+}
+
+// The data path is free once the save before is committed.  A save of the same prefix holds its
+// lock until its old files are gone.
+void Engine::Impl::WaitForEarlierSaves(const std::string& prefix) {
+  for (const std::shared_ptr<SaveJob>& job : unfinished_) {
+    job->WaitQuietly(IsSamePath(job->prefix(), prefix) ? SaveState::kFinished
+                                                       : SaveState::kCommitted);
+  }
+  std::erase_if(unfinished_, [](const std::shared_ptr<SaveJob>& job) {
+    return job->HasReached(SaveState::kFinished);
+  });
+}
+
+BufferPool& Engine::Impl::FullCopyPool(std::size_t windows) {
+  if (full_copy_pool_ == nullptr || full_copy_pool_->window_count() < windows) {
+    registered_full_copy_pool_.reset();
+    full_copy_pool_.reset();
+    RequireAvailableMemory(windows * kWindowBytes);
+    full_copy_pool_ = std::make_unique<BufferPool>(windows, &signal_);
+    registered_full_copy_pool_ =
+        std::make_unique<RegisteredMemory>(devices_, full_copy_pool_->memory());
+  }
+  return *full_copy_pool_;
 }
 
 void Engine::Impl::Restore(const std::string& prefix, std::span<const NamedTensor> tensors,
                            const RestoreOptions& options) {
-  const std::scoped_lock lock(work_mutex_);
+  process_.Require("restore");
+  const std::scoped_lock lock(restore_mutex_);
   const BundleReader reader(fs_, prefix);
-  TensorLoader loader(pool_, ring_);
+  IoRing ring(fs_.MakeIoBackend({.staging = pool_.memory()}));
+  TensorLoader loader(pool_, ring);
   RestoreTensors(reader, loader, devices_, tensors, options.stream,
                  fmt::format("restore {}", prefix));
 }
 
 Engine::Engine(const EngineOptions& options)
-    : impl_(std::make_unique<Impl>(EngineParts{.staging_bytes = options.staging_bytes})) {}
+    : impl_(std::make_unique<Impl>(EngineParts{.options = options})) {}
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Engine::~Engine() = default;
+Engine::~Engine() {
+  // A forked child has none of its threads, and waiting for them would never end.
+  if (impl_ != nullptr && impl_->process().IsForked()) static_cast<void>(impl_.release());
+}
 Engine::Engine(Engine&&) noexcept = default;
-Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&& other) noexcept {
+  Engine taken(std::move(other));
+  std::swap(impl_, taken.impl_);
+  return *this;
+}
 
 SaveHandle SaveAsync(Engine& engine, const std::string& prefix,
                      std::span<const NamedTensor> tensors, const SaveOptions& options) {

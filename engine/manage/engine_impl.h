@@ -11,17 +11,22 @@
 #include <string>
 #include <vector>
 
+#include "base/own_process.h"
+#include "base/signal.h"
 #include "device/device_registry.h"
+#include "device/registered_memory.h"
 #include "io/file_system.h"
-#include "io/io_ring.h"
+#include "manage/save_threads.h"
 #include "memory/buffer_pool.h"
+#include "save/plan_cache.h"
+#include "save/rate_cap.h"
 #include "save/save_job.h"
 #include "waypost/engine.h"
 
 namespace waypost {
 
 struct EngineParts {
-  std::size_t staging_bytes = EngineOptions{}.staging_bytes;
+  EngineOptions options = {};
   FileSystem& fs = PosixFileSystem();
   // Asked in this order who owns a pointer; the host device is added as the last.
   std::vector<std::unique_ptr<Device>> devices = {};
@@ -37,14 +42,30 @@ class Engine::Impl {
                const RestoreOptions& options);
 
   FileSystem& fs() const noexcept { return fs_; }
+  const OwnProcess& process() const noexcept { return process_; }
 
  private:
+  SaveParts Parts();
+  void WaitForEarlierSaves(const std::string& prefix);
+  BufferPool& FullCopyPool(std::size_t windows);
+
+  const OwnProcess process_;
+  const EngineOptions options_;
   FileSystem& fs_;
   DeviceRegistry devices_;
-  // One save or restore at a time uses pool and ring.
-  std::mutex work_mutex_;
+  Signal signal_;
   BufferPool pool_;
-  IoRing ring_;
+  RegisteredMemory registered_pool_;
+  // Made when first asked for.  One save at a time has the data path, and so this pool.
+  std::unique_ptr<BufferPool> full_copy_pool_;
+  std::unique_ptr<RegisteredMemory> registered_full_copy_pool_;
+  RateCap cap_;
+
+  std::mutex save_mutex_;                             // one SaveAsync at a time
+  PlanCache plans_;                                   // Guarded by save_mutex_.
+  std::vector<std::shared_ptr<SaveJob>> unfinished_;  // Guarded by save_mutex_.
+  std::mutex restore_mutex_;
+  SaveThreads threads_;  // last: they end before what they use
 };
 
 }  // namespace waypost

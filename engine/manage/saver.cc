@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <exception>
 #include <filesystem>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/own_process.h"
 #include "format/bundle_names.h"
 #include "graph/graph_model.h"
 #include "graph/meta_graph.h"
@@ -15,6 +17,7 @@
 #include "manage/checkpoint_state_files.h"
 #include "manage/engine_impl.h"
 #include "manage/retention.h"
+#include "manage/same_path.h"
 
 namespace waypost {
 namespace {
@@ -61,13 +64,6 @@ void CheckNames(const std::string& save_path, const std::string& prefix,
   }
 }
 
-bool IsSamePath(const std::string& a, const std::string& b) {
-  const auto normal = [](const std::string& path) {
-    return std::filesystem::absolute(path).lexically_normal();
-  };
-  return normal(a) == normal(b);
-}
-
 NamedTensor Named(const Variable& variable, const TensorView& view) {
   return {.name = variable.name(), .tensor = view, .device = variable.device()};
 }
@@ -93,23 +89,18 @@ class Saver::Impl {
   }
 
   ~Impl() {
-    if (!last_) return;
-    const std::exception_ptr error = SaveJob::JobOf(*last_).TakeUnseenError();
-    if (error == nullptr) return;
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& failure) {
-      LogWarning(fmt::format("nobody waited for a save that failed: {}", failure.what()));
+    if (process_.IsForked()) return;
+    for (const Pending& pending : pending_) {
+      SaveJob& job = SaveJob::JobOf(pending.save);
+      job.WaitQuietly(SaveState::kFinished);
+      LogUnseenError(job);
     }
   }
 
   SaveHandle SaveAsync(Session& session, const std::string& save_path,
                        const SaverSaveOptions& options) {
-    if (last_) {
-      if (const std::exception_ptr error = SaveJob::JobOf(*last_).TakeUnseenError()) {
-        std::rethrow_exception(error);
-      }
-    }
+    process_.Require("save");
+    WaitForLast();
     const std::string prefix = PrefixOf(save_path, options.global_step);
     CheckNames(save_path, prefix, options);
     std::vector<NamedTensor> tensors;
@@ -120,22 +111,21 @@ class Saver::Impl {
     Engine::Impl& engine = session.engine().impl();
     SaveRequest request;
     request.options.sharded = options_.sharded;
+    request.options.shard_bytes = options_.shard_bytes;
+    request.options.staging = options_.staging;
     request.meta_suffix = options.meta_graph_suffix;
     if (options.write_meta_graph) request.options.meta_graph = ExportMetaGraph(graph_, saver_def_);
     Retention next = retention_;
     if (options.write_state) Count(next, prefix, NowSeconds(), options, request);
-    last_ = engine.Save(prefix, tensors, std::move(request));
-    // The save is over when Save returns: what it did is known.
-    const SaveJob& job = SaveJob::JobOf(*last_);
-    if (options.write_state && job.committed()) {
-      retention_ = std::move(next);
-      retention_.NotDeleted(job.not_retired());
-    }
-    return *last_;
+    SaveHandle save = engine.Save(prefix, tensors, std::move(request));
+    session.AddPendingSave(save);
+    pending_.push_back({save, options.write_state ? std::optional(std::move(next)) : std::nullopt});
+    return save;
   }
 
   void Restore(Session& session, const std::string& save_path) {
     Engine::Impl& engine = session.engine().impl();
+    session.WaitForPendingSaves();
     RequireReadable(engine.fs(), save_path);
     std::vector<NamedTensor> tensors;
     for (const Variable& variable : variables_) {
@@ -152,12 +142,22 @@ class Saver::Impl {
   }
 
   void Wait(void (SaveHandle::*wait)()) {
-    if (last_) ((*last_).*wait)();
+    process_.Require("wait for a save");
+    if (!pending_.empty()) {
+      (pending_.back().save.*wait)();
+    } else if (last_) {
+      ((*last_).*wait)();
+    }
   }
 
-  std::vector<std::string> last_checkpoints() const { return retention_.last_checkpoints(); }
+  std::vector<std::string> last_checkpoints() {
+    SettleEnded();
+    return retention_.last_checkpoints();
+  }
 
   void RecoverLastCheckpoints(const std::vector<std::string>& prefixes) {
+    process_.Require("recover checkpoints");
+    WaitForLast();
     std::vector<CountedCheckpoint> found;
     for (const std::string& prefix : prefixes) {
       if (const auto seconds = CheckpointMtime(PosixFileSystem(), prefix))
@@ -167,6 +167,50 @@ class Saver::Impl {
   }
 
  private:
+  // A save whose outcome the saver has not taken into account yet.
+  struct Pending {
+    SaveHandle save;
+    std::optional<Retention> next;  // what retention becomes once it is committed
+  };
+
+  static void LogUnseenError(SaveJob& job) {
+    const std::exception_ptr error = job.TakeUnseenError();
+    if (error == nullptr) return;
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& failure) {
+      LogWarning(fmt::format("nobody waited for a save that failed: {}", failure.what()));
+    }
+  }
+
+  // The next save counts on what became of the last.  Throws the error of one that nobody has seen.
+  void WaitForLast() {
+    if (!pending_.empty()) {
+      SaveJob::JobOf(pending_.back().save).WaitQuietly(SaveState::kCommitted);
+    }
+    SettleEnded();
+    if (!last_) return;
+    if (const std::exception_ptr error = SaveJob::JobOf(*last_).TakeUnseenError()) {
+      std::rethrow_exception(error);
+    }
+  }
+
+  // Takes committed saves into account, and forgets those that have ended.
+  void SettleEnded() {
+    for (Pending& pending : pending_) {
+      const SaveJob& job = SaveJob::JobOf(pending.save);
+      if (!job.committed() || !pending.next) continue;
+      retention_ = std::move(*pending.next);
+      pending.next.reset();
+    }
+    while (!pending_.empty() &&
+           SaveJob::JobOf(pending_.front().save).HasReached(SaveState::kFinished)) {
+      last_ = pending_.front().save;
+      retention_.NotDeleted(SaveJob::JobOf(*last_).not_retired());
+      pending_.pop_front();
+    }
+  }
+
   // Counts the new checkpoint, and says in `request` what is to follow its commit.
   static void Count(Retention& next, const std::string& prefix, double now_seconds,
                     const SaverSaveOptions& options, SaveRequest& request) {
@@ -215,7 +259,9 @@ class Saver::Impl {
   Retention retention_;
   std::vector<Variable> variables_;  // by name
   SaverDef saver_def_;
-  std::optional<SaveHandle> last_;
+  const OwnProcess process_;
+  std::deque<Pending> pending_;     // oldest first
+  std::optional<SaveHandle> last_;  // the last one that has ended
 };
 
 Saver::Saver(Graph& graph, const SaverOptions& options)

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "graph/graph_model.h"
+#include "save/save_job.h"
 #include "summary/evaluate.h"
 #include "summary/feeds.h"
 
@@ -68,6 +69,23 @@ struct Binding {
 class Session::Impl {
  public:
   Impl(Engine& engine, Graph& graph) : engine_(&engine), graph_(&graph) {}
+
+  ~Impl() { WaitForPendingSaves(); }
+
+  void AddPendingSave(const SaveHandle& save) {
+    std::erase_if(pending_, [](const SaveHandle& old) {
+      return SaveJob::JobOf(old).HasReached(SaveState::kDraining);
+    });
+    pending_.push_back(save);
+  }
+
+  void WaitForPendingSaves() {
+    for (const SaveHandle& save : pending_) {
+      // A save that failed reads nothing either; its error is thrown elsewhere.
+      SaveJob::JobOf(save).WaitQuietly(SaveState::kDraining);
+    }
+    pending_.clear();
+  }
 
   Engine& engine() const noexcept { return *engine_; }
   Graph& graph() const noexcept { return *graph_; }
@@ -165,6 +183,7 @@ class Session::Impl {
   Engine* engine_;
   Graph* graph_;
   std::map<std::size_t, Binding> bindings_;  // by position in Graph::variables(), which may grow
+  std::vector<SaveHandle> pending_;          // saves that may still read the bindings' memory
 };
 
 Session::Session(Engine& engine, Graph& graph) : impl_(std::make_unique<Impl>(engine, graph)) {}
@@ -196,5 +215,7 @@ TensorView Session::SavableValue(const Variable& variable) const {
 void Session::SetUndefined(const Variable& variable, bool undefined) {
   impl_->SetUndefined(variable, undefined);
 }
+void Session::AddPendingSave(const SaveHandle& save) { impl_->AddPendingSave(save); }
+void Session::WaitForPendingSaves() { impl_->WaitForPendingSaves(); }
 
 }  // namespace waypost

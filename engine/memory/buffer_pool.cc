@@ -50,7 +50,8 @@ PinnedBuffer::~PinnedBuffer() {
   if (pool_ != nullptr) pool_->Release(bytes_.data());
 }
 
-BufferPool::BufferPool(std::size_t window_count) : window_count_(window_count) {
+BufferPool::BufferPool(std::size_t window_count, Signal* returned)
+    : window_count_(window_count), returned_(returned == nullptr ? &own_signal_ : returned) {
   WAYPOST_CHECK(window_count >= 2);
   free_.reserve(window_count);
   const std::size_t size = window_count * kWindowBytes;
@@ -75,6 +76,14 @@ std::optional<PinnedBuffer> BufferPool::TryAcquire() {
   return PinnedBuffer(*this, {window, kWindowBytes});
 }
 
+PinnedBuffer BufferPool::Acquire() {
+  while (true) {
+    const std::uint64_t seen = returned_->version();
+    if (std::optional<PinnedBuffer> window = TryAcquire()) return std::move(*window);
+    returned_->WaitPast(seen);
+  }
+}
+
 std::span<std::byte> BufferPool::memory() const noexcept {
   return {memory_, window_count_ * kWindowBytes};
 }
@@ -85,8 +94,11 @@ std::size_t BufferPool::available() const {
 }
 
 void BufferPool::Release(std::byte* window) noexcept {
-  const std::lock_guard lock(mutex_);
-  free_.push_back(window);
+  {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(window);
+  }
+  returned_->Notify();
 }
 
 }  // namespace waypost

@@ -2,8 +2,7 @@
 //
 // One mapping, 2 MiB-aligned and advised to be huge pages (they double direct I/O's speed,
 // docs/performance.md), kept out of forked children.  The pool never grows: who finds it empty
-// waits for a transfer to end and asks again, and that back-pressure bounds the memory of saves and
-// restores.
+// waits for a window to come back, and that back-pressure bounds the memory of saves and restores.
 //
 // Threads:  any; the pool is guarded by a mutex.
 // Lifetime: the pool must outlive its buffers.
@@ -14,6 +13,9 @@
 #include <optional>
 #include <span>
 #include <vector>
+
+#include "base/signal.h"
+#include "base/units.h"
 
 namespace waypost {
 
@@ -40,15 +42,19 @@ class PinnedBuffer {
 
 class BufferPool {
  public:
-  // Throws kResourceExhausted when the memory cannot be had.  Requires: window_count >= 2.
-  explicit BufferPool(std::size_t window_count);
+  // `returned` is notified whenever a window comes back; without one the pool has its own.  Throws
+  // kResourceExhausted when the memory cannot be had.  Requires: window_count >= 2.
+  explicit BufferPool(std::size_t window_count, Signal* returned = nullptr);
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
   // nullopt when every window is in use.
   std::optional<PinnedBuffer> TryAcquire();
+  // Waits until a window is free.  Whoever holds windows meanwhile must be sure to give one back.
+  PinnedBuffer Acquire();
 
+  Signal& returned() const noexcept { return *returned_; }
   std::size_t window_count() const noexcept { return window_count_; }
   // All windows, in use or not: to be registered with the kernel.
   std::span<std::byte> memory() const noexcept;
@@ -60,6 +66,8 @@ class BufferPool {
 
   std::size_t window_count_;
   std::byte* memory_ = nullptr;
+  Signal own_signal_;
+  Signal* returned_;
   mutable std::mutex mutex_;
   std::vector<std::byte*> free_;  // Guarded by mutex_.
 };

@@ -85,9 +85,8 @@ class ShardLoad final : private IoRing::Client {
     if (plan_part_ == parts_.size() || windows_.size() >= windows_max_) return false;
     std::optional<PinnedBuffer> buffer = pool_.TryAcquire();
     if (!buffer) {
-      // Whoever uses a pool leaves it at least one window of its own.
-      WAYPOST_CHECK(!windows_.empty());
-      return false;
+      if (!windows_.empty()) return false;
+      buffer = pool_.Acquire();  // others hold all windows, and give them back
     }
     const std::uint64_t begin = AlignDown(plan_position_, kPageBytes);
     const std::uint64_t limit = begin + buffer->bytes().size();

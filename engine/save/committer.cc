@@ -137,13 +137,17 @@ std::string Committer::DataTemporaryPath(int shard) const {
   return TemporaryPath(DataPath(prefix_, shard, shard_count_), save_id_);
 }
 
-void Committer::Commit(const std::string& index, const std::vector<CommittedFile>& companions) {
+void Committer::WriteCompanions(const std::vector<CommittedFile>& companions) {
   WAYPOST_CHECK(shard_count_ >= 1 && !committed_);
-  // Step 2.
   for (const CommittedFile& companion : companions) {
     companion_paths_.push_back(companion.path);
     WriteTemporary(companion.path, companion.content);
   }
+}
+
+void Committer::Commit(const std::string& index) {
+  WAYPOST_CHECK(shard_count_ >= 1 && !committed_);
+  // Step 2.
   WriteTemporary(IndexPath(prefix_), index);
   lock_file_->Sync();
   fs_.SyncDirectory(directory_);

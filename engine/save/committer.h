@@ -56,10 +56,12 @@ class Committer {
   // Where shard `shard` is written (step 1, by ShardWriter).
   std::string DataTemporaryPath(int shard) const;
 
-  // Steps 2 to 4.  When it returns the checkpoint is committed.  `companions`: .meta and state
-  // file, in the checkpoint's directory.  A directory sync that fails after the rename gives
-  // kUnavailable: visible, durability unknown.
-  void Commit(const std::string& index, const std::vector<CommittedFile>& companions);
+  // The part of step 2 that needs no data: .meta and state file, in the checkpoint's directory,
+  // under temporary names.
+  void WriteCompanions(const std::vector<CommittedFile>& companions);
+  // The rest of step 2, steps 3 and 4.  When it returns the checkpoint is committed.  A directory
+  // sync that fails after the rename gives kUnavailable: visible, durability unknown.
+  void Commit(const std::string& index);
   // Step 5: the companions get their names.  `stale_meta_path`: removed when it is not among them.
   void UpdateNames(const std::string& stale_meta_path);
   // Step 6: removes replaced files, then the retired checkpoints.  Requires: UpdateNames has

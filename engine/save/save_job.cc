@@ -2,102 +2,192 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/units.h"
 #include "base/version.h"
 #include "format/bundle_names.h"
-#include "save/checkpoint_writer.h"
+#include "save/index_builder.h"
+#include "save/io_worker.h"
 
 namespace waypost {
 namespace {
 
-// Gives the seconds since it was last asked.
-class Stopwatch {
- public:
-  double Lap() {
-    const auto now = std::chrono::steady_clock::now();
-    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-bool HasEnded(SaveState state) {
-  return state == SaveState::kFinished || state == SaveState::kFailed;
+bool HasFailed(SaveState state) {
+  return state == SaveState::kFailed || state == SaveState::kCancelled;
 }
 
 }  // namespace
 
-SaveJob::SaveJob(std::string prefix, std::uint64_t save_id, SaveRequest request)
-    : prefix_(std::move(prefix)), save_id_(save_id), request_(std::move(request)) {}
+// What the data path works with.  It is let go when the save has ended, though handles stay.
+struct SaveJob::Data {
+  Data(std::shared_ptr<const TensorList> list, const DeviceRegistry& devices)
+      : input(std::move(list), devices) {}
 
-void SaveJob::Run(const SaveParts& parts, std::span<const NamedTensor> tensors,
-                  double wait_seconds) {
-  ValidateTensors(tensors);
-  Committer committer(parts.fs, prefix_, save_id_);
+  std::uint64_t FileBytes() const {
+    return std::accumulate(
+        plan->shards.begin(), plan->shards.end(), std::uint64_t{0},
+        [](std::uint64_t sum, const ShardPlan& shard) { return sum + shard.file_bytes; });
+  }
+
+  SaveInput input;
+  std::shared_ptr<const SavePlan> plan;
+  std::unique_ptr<Stager> stager;
+  std::vector<StageQueue::Shard> shards;
+  std::uint64_t window_count = 0;
+  // From CreateFiles on.
+  std::vector<std::unique_ptr<DataFile>> files;  // by shard
+  BufferPool* pool = nullptr;
+};
+
+SaveJob::SaveJob(const SaveParts& parts, std::string prefix, std::uint64_t save_id,
+                 SaveRequest request)
+    : parts_(parts), prefix_(std::move(prefix)), save_id_(save_id), request_(std::move(request)) {}
+
+SaveJob::~SaveJob() {
+  if (!process_.IsForked()) return;
+  // The parent goes on with them.
+  static_cast<void>(committer_.release());
+  static_cast<void>(data_.release());
+  static_cast<void>(queue_.release());
+}
+
+// ---- On the caller's thread ----
+
+void SaveJob::Prepare(std::span<const NamedTensor> tensors) {
+  data_ = std::make_unique<Data>(parts_.plans.ListOf(tensors), parts_.devices);
+  committer_ = std::make_unique<Committer>(parts_.fs, prefix_, save_id_);
+  const SaveOptions& options = request_.options;
+  data_->plan =
+      parts_.plans.PlanOf(data_->input, {.sharded = options.sharded,
+                                         .shard_bytes = options.shard_bytes,
+                                         .taken_shard_counts = committer_->taken_shard_counts()});
+  const int shard_count = static_cast<int>(data_->plan->shards.size());
+  committer_->Announce(shard_count, request_.retired, request_.meta_suffix);
+  data_->stager = std::make_unique<Stager>(*data_->plan, data_->input, options.stream);
+  const std::uint64_t drive = parts_.fs.Stat(DirectoryOf(prefix_))->device;
+  for (int shard = 0; shard < shard_count; ++shard) {
+    data_->shards.push_back({drive, data_->stager->WindowCount(shard)});
+    data_->window_count += data_->shards.back().windows;
+  }
+  const bool check_sources =
+      std::ranges::any_of(data_->input.sources(), [&](const SaveSource& source) {
+        return source.is_borrowed && (source.device->IsHostMemory() ? parts_.check_host_sources
+                                                                    : parts_.check_device_sources);
+      });
+  queue_ = std::make_unique<StageQueue>(data_->shards, check_sources, parts_.signal);
+}
+
+std::vector<std::uint64_t> SaveJob::drives() const {
+  std::vector<std::uint64_t> drives;
+  for (const StageQueue::Shard& shard : data_->shards) drives.push_back(shard.drive);
+  std::sort(drives.begin(), drives.end());
+  drives.erase(std::unique(drives.begin(), drives.end()), drives.end());
+  return drives;
+}
+
+void SaveJob::Start(std::size_t io_runs, double wait_seconds, double plan_seconds) {
+  const std::scoped_lock lock(mutex_);
+  io_runs_ = io_runs_left_ = io_runs;
+  stats_.bytes_total = data_->FileBytes();
+  stats_.warnings = committer_->warnings();
+  stats_.wait_seconds = wait_seconds;
+  stats_.plan_seconds = plan_seconds;
+  stats_.stall_seconds = wait_seconds + plan_seconds;
+  watch_.Lap();
+  MoveTo(SaveState::kStaging);
+}
+
+// ---- On the I/O threads ----
+
+void SaveJob::RunIo(std::uint64_t drive, const RingSource& ring) noexcept {
+  IoTimes times;
   try {
-    Stopwatch watch;
-    CheckpointWriter writer(tensors, parts.devices,
-                            {request_.options.sharded, committer.taken_shard_counts()});
-    committer.Announce(writer.shard_count(), request_.retired, request_.meta_suffix);
-    {
-      const std::scoped_lock lock(mutex_);
-      stats_.wait_seconds = wait_seconds;
-      stats_.plan_seconds = watch.Lap();
-      stats_.bytes_total = writer.bytes_total();
-      stats_.warnings = committer.warnings();
+    std::call_once(files_once_, [this] { CreateFiles(); });
+    if (files_ready_) {
+      OnTaskDone();  // a save without bytes has no task that would tell
+      const std::size_t windows_max = std::max<std::size_t>(
+          2, data_->pool->window_count() / std::max<std::size_t>(1, io_runs_));
+      IoWorker worker({.stager = *data_->stager,
+                       .queue = *queue_,
+                       .pool = *data_->pool,
+                       .signal = parts_.signal,
+                       .cap = parts_.cap,
+                       .files = data_->files,
+                       .bytes_written = bytes_written_,
+                       .on_task_done = [this] { OnTaskDone(); },
+                       .windows_max = windows_max},
+                      drive, ring());
+      try {
+        worker.Run();
+      } catch (...) {
+        Stop(std::current_exception());
+      }
+      times = worker.times();
     }
-    MoveTo(SaveState::kStaging);
-    std::vector<std::unique_ptr<ShardWriter>> shards;
-    for (int shard = 0; shard < writer.shard_count(); ++shard) {
-      shards.push_back(writer.CreateShard(shard, parts.fs, parts.ring, parts.pool,
-                                          committer.DataTemporaryPath(shard)));
-    }
-    for (int shard = 0; shard < writer.shard_count(); ++shard) {
-      writer.StageShard(shard, *shards[static_cast<std::size_t>(shard)], request_.options.stream);
-    }
-    const double stage_seconds = watch.Lap();
-    MoveTo(SaveState::kDraining);
-    std::uint64_t bytes_written = 0;
-    for (const std::unique_ptr<ShardWriter>& shard : shards) {
-      shard->Finish();
-      bytes_written += shard->bytes_written();
-    }
-    shards.clear();
-    {
-      const std::scoped_lock lock(mutex_);
-      stats_.stage_seconds = stage_seconds;
-      stats_.drain_seconds = watch.Lap();
-      stats_.bytes_written = bytes_written;
-    }
-    MoveTo(SaveState::kCommitting);
-    Commit(committer, writer);
-    {
-      const std::scoped_lock lock(mutex_);
-      stats_.commit_seconds = watch.Lap();
-    }
-    MoveTo(SaveState::kCommitted);
-    FinishReport report = committer.Finish();
-    {
-      const std::scoped_lock lock(mutex_);
-      stats_.finish_seconds = watch.Lap();
-      stats_.warnings.insert(stats_.warnings.end(), report.warnings.begin(), report.warnings.end());
-      not_retired_ = std::move(report.not_retired);
-    }
-    MoveTo(SaveState::kFinished);
   } catch (...) {
-    Fail(std::current_exception(), committer.committed());
+    Stop(std::current_exception());
+  }
+  const std::scoped_lock lock(mutex_);
+  stats_.fill_seconds += times.fill;
+  stats_.drive_seconds += times.drive;
+  stats_.throttle_seconds += times.throttle;
+  --io_runs_left_;
+  changed_.notify_all();
+}
+
+// Every file is created, with all its room, before a byte is written: a full disk shows first.
+void SaveJob::CreateFiles() noexcept {
+  try {
+    if (queue_->IsStopped()) return;
+    // Two windows more than the image has: one to check sources with, one for a device's copy.
+    data_->pool = request_.options.staging == Staging::kFullCopy
+                      ? &parts_.full_copy_pool(static_cast<std::size_t>(data_->window_count) + 2)
+                      : &parts_.pool;
+    for (std::size_t shard = 0; shard < data_->plan->shards.size(); ++shard) {
+      data_->files.push_back(
+          parts_.fs.CreateData(committer_->DataTemporaryPath(static_cast<int>(shard))));
+      const std::uint64_t file_bytes = data_->plan->shards[shard].file_bytes;
+      if (file_bytes > 0) data_->files.back()->Reserve(file_bytes);
+    }
+    files_ready_ = true;
+    parts_.signal.Notify();
+  } catch (...) {
+    Stop(std::current_exception());
   }
 }
 
-void SaveJob::Commit(Committer& committer, CheckpointWriter& writer) {
+void SaveJob::OnTaskDone() {
+  if (!queue_->BecameStaged()) return;
+  const std::scoped_lock lock(mutex_);
+  stats_.stage_seconds = watch_.Lap();
+  MoveTo(SaveState::kDraining);
+}
+
+// ---- On the metadata thread ----
+
+void SaveJob::RunMeta() noexcept {
+  try {
+    RunCommit();
+  } catch (...) {
+    Stop(std::current_exception());
+  }
+  const bool committed = committer_->committed();
+  LetGo();
+  const std::scoped_lock lock(mutex_);
+  if (error_ != nullptr) return Fail(committed);
+  stats_.finish_seconds = watch_.Lap();
+  MoveTo(SaveState::kFinished);
+}
+
+void SaveJob::RunCommit() {
   BundleHeader header;
-  header.shard_count = writer.shard_count();
+  header.shard_count = static_cast<int>(data_->plan->shards.size());
   header.origin = BundleHeader::Origin{
       .save_id = save_id_, .writer = kWriterName, .meta_size = 0, .meta_crc32c = 0};
   const std::string meta_path = MetaGraphPath(prefix_, request_.meta_suffix);
@@ -108,43 +198,179 @@ void SaveJob::Commit(Committer& committer, CheckpointWriter& writer) {
     companions.push_back({meta_path, content});
   }
   if (request_.state) companions.push_back(*request_.state);
-  committer.Commit(writer.BuildIndex(header), companions);
-  committer.UpdateNames(meta_path);
+  committer_->WriteCompanions(companions);
+
+  WaitUntil([this] { return state_ >= SaveState::kDraining; });
+  const std::string index = BuildIndex(data_->input, *data_->stager, header);
+  // Helpers as well: when the save is committed, the next one may use its pool.
+  WaitUntil([this] { return io_runs_left_ == 0 && helpers_ == 0; });
+  BeginCommit();
+  committer_->Commit(index);
+  committer_->UpdateNames(meta_path);
+  {
+    const std::scoped_lock lock(mutex_);
+    stats_.commit_seconds = watch_.Lap();
+    committed_ = true;
+    MoveTo(SaveState::kCommitted);
+  }
+  FinishReport report = committer_->Finish();
+  const std::scoped_lock lock(mutex_);
+  stats_.warnings.insert(stats_.warnings.end(), report.warnings.begin(), report.warnings.end());
+  not_retired_ = std::move(report.not_retired);
 }
 
-void SaveJob::MoveTo(SaveState state) {
+// Waits for the other threads; throws the error that stopped them.
+template <typename Condition>
+void SaveJob::WaitUntil(Condition&& condition) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return error_ != nullptr || condition(); });
+  if (error_ != nullptr) std::rethrow_exception(error_);
+}
+
+// From here on nothing can be cancelled.
+void SaveJob::BeginCommit() {
   const std::scoped_lock lock(mutex_);
+  if (error_ != nullptr) std::rethrow_exception(error_);
+  stats_.drain_seconds = watch_.Lap();
+  stats_.bytes_written = bytes_written_;
+  MoveTo(SaveState::kCommitting);
+}
+
+// Waits until no thread uses what the save has, and gives it back.  A save that was not committed
+// removes its files here.
+void SaveJob::LetGo() noexcept {
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return io_runs_left_ == 0 && helpers_ == 0; });
+  }
+  data_.reset();
+  committer_.reset();
+}
+
+// ---- States ----
+
+void SaveJob::MoveTo(SaveState state) {
   WAYPOST_CHECK(static_cast<int>(state) == static_cast<int>(state_) + 1);
   state_ = state;
-  committed_ = committed_ || state == SaveState::kCommitted;
   changed_.notify_all();
 }
 
-void SaveJob::Fail(std::exception_ptr error, bool committed) {
-  const std::scoped_lock lock(mutex_);
-  state_ = SaveState::kFailed;
-  error_ = std::move(error);
+void SaveJob::Stop(std::exception_ptr error) noexcept {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (error_ == nullptr) error_ = std::move(error);
+    changed_.notify_all();
+  }
+  queue_->Stop();
+}
+
+void SaveJob::Fail(bool committed) {
+  state_ = is_cancelled_ ? SaveState::kCancelled : SaveState::kFailed;
+  stats_.bytes_written = bytes_written_;
   committed_ = committed;
   if (committed) not_retired_ = request_.retired;
   changed_.notify_all();
 }
 
+bool SaveJob::Cancel() {
+  process_.Require("cancel a save");
+  {
+    const std::scoped_lock lock(mutex_);
+    if (state_ >= SaveState::kCommitting || error_ != nullptr) return false;
+    is_cancelled_ = true;
+    error_seen_ = true;  // by whoever asked for it
+    error_ = std::make_exception_ptr(
+        Error(Code::kCancelled, fmt::format("save {}: it was cancelled", prefix_)));
+    changed_.notify_all();
+  }
+  queue_->Stop();
+  return true;
+}
+
 void SaveJob::WaitFor(SaveState state) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return state_ >= state || HasEnded(state_); });
-  if (error_ == nullptr) return;
+  process_.Require("wait for a save");
+  WaitQuietly(state);
+  const std::scoped_lock lock(mutex_);
+  if (!HasFailed(state_)) return;
   error_seen_ = true;
   std::rethrow_exception(error_);
 }
 
+void SaveJob::WaitQuietly(SaveState state) {
+  if (process_.IsForked()) return;
+  HelpStaging();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return state_ >= state; });
+}
+
+bool SaveJob::HasReached(SaveState state) const {
+  const std::scoped_lock lock(mutex_);
+  return state_ >= state;
+}
+
+// Fills windows at this thread's own priority until the save is staged.
+void SaveJob::HelpStaging() {
+  Stopwatch watch;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (state_ != SaveState::kStaging) return;
+    ++helpers_;
+  }
+  try {
+    std::optional<WindowFiller> filler;
+    while (true) {
+      const std::uint64_t seen = parts_.signal.version();
+      if (queue_->IsOver()) break;
+      if (files_ready_ && !filler) {
+        filler.emplace(*data_->stager, *queue_, *data_->pool,
+                       WindowFiller::Tasks{.has = [this] { return queue_->HasTask(); },
+                                           .take = [this] { return queue_->Take(); }});
+      }
+      if (filler && filler->FillOne()) {
+        OnTaskDone();
+      } else {
+        parts_.signal.WaitPast(seen);
+      }
+    }
+  } catch (...) {
+    Stop(std::current_exception());
+  }
+  const std::scoped_lock lock(mutex_);
+  --helpers_;
+  stats_.stall_seconds += watch.Lap();
+  changed_.notify_all();
+}
+
 SaveState SaveJob::state() const {
+  process_.Require("ask for the state of a save");
   const std::scoped_lock lock(mutex_);
   return state_;
 }
 
-SaveStats SaveJob::stats() const {
+SaveProgress SaveJob::progress() const {
+  process_.Require("ask for the progress of a save");
+  const std::uint64_t staged = queue_->windows_filled() * kWindowBytes;
   const std::scoped_lock lock(mutex_);
-  return stats_;
+  return {.state = state_,
+          .bytes_total = stats_.bytes_total,
+          .bytes_staged = std::min(staged, stats_.bytes_total),
+          .bytes_written = bytes_written_};
+}
+
+SaveStats SaveJob::stats() const {
+  process_.Require("ask for the statistics of a save");
+  const std::scoped_lock lock(mutex_);
+  SaveStats stats = stats_;
+  stats.bytes_written = bytes_written_;
+  stats.limit = LimitOf(stats);
+  return stats;
+}
+
+SaveLimit SaveJob::LimitOf(const SaveStats& stats) {
+  const double most = std::max({stats.fill_seconds, stats.drive_seconds, stats.throttle_seconds});
+  if (stats.bytes_written == 0 || most == 0) return SaveLimit::kNone;
+  if (most == stats.drive_seconds) return SaveLimit::kDrive;
+  return most == stats.fill_seconds ? SaveLimit::kSource : SaveLimit::kRateCap;
 }
 
 bool SaveJob::committed() const {
@@ -159,16 +385,9 @@ std::vector<std::string> SaveJob::not_retired() const {
 
 std::exception_ptr SaveJob::TakeUnseenError() {
   const std::scoped_lock lock(mutex_);
-  if (error_ == nullptr || error_seen_) return nullptr;
+  if (!HasFailed(state_) || error_seen_) return nullptr;
   error_seen_ = true;
   return error_;
 }
-
-const std::string& SaveHandle::prefix() const noexcept { return job_->prefix(); }
-void SaveHandle::WaitStaged() { job_->WaitFor(SaveState::kDraining); }
-void SaveHandle::WaitCommitted() { job_->WaitFor(SaveState::kCommitted); }
-void SaveHandle::WaitFinished() { job_->WaitFor(SaveState::kFinished); }
-SaveState SaveHandle::state() const { return job_->state(); }
-SaveStats SaveHandle::stats() const { return job_->stats(); }
 
 }  // namespace waypost

@@ -37,6 +37,33 @@ std::uint64_t GroupBytes(std::span<const PlannedTensor> tensors, const Group& gr
       [&](std::uint64_t sum, std::size_t i) { return sum + tensors[i].size_bytes; });
 }
 
+// Cuts groups at tensor borders so that each holds at most `shard_bytes`, or a single tensor.
+std::vector<Group> CutGroups(std::span<const PlannedTensor> tensors, std::vector<Group> groups,
+                             std::uint64_t shard_bytes) {
+  std::vector<Group> cut;
+  for (Group& group : groups) {
+    const std::uint64_t total = GroupBytes(tensors, group);
+    if (total <= shard_bytes) {
+      cut.push_back(std::move(group));
+      continue;
+    }
+    // Parts of about equal size are written in about equal time.
+    const std::uint64_t parts = (total + shard_bytes - 1) / shard_bytes;
+    const std::uint64_t part_bytes = std::min(shard_bytes, (total + parts - 1) / parts);
+    std::uint64_t bytes = 0;
+    cut.emplace_back();
+    for (const std::size_t i : group) {
+      if (!cut.back().empty() && bytes + tensors[i].size_bytes > part_bytes) {
+        cut.emplace_back();
+        bytes = 0;
+      }
+      cut.back().push_back(i);
+      bytes += tensors[i].size_bytes;
+    }
+  }
+  return cut;
+}
+
 // Makes one more shard: cuts the largest at the tensor border nearest to its middle, or adds an
 // empty one when no shard has two tensors.
 void AddShard(std::span<const PlannedTensor> tensors, std::vector<Group>& groups) {
@@ -170,6 +197,7 @@ SavePlan PlanSave(std::span<const PlannedTensor> tensors, const SavePlanOptions&
   std::iota(order.begin(), order.end(), std::size_t{0});
   plan.shared = TakeShared(tensors, options.sharded, order);
   std::vector<Group> groups = GroupTensors(tensors, std::move(order), options.sharded);
+  if (options.shard_bytes > 0) groups = CutGroups(tensors, std::move(groups), options.shard_bytes);
   while (options.taken_shard_counts.contains(static_cast<int>(groups.size())))
     AddShard(tensors, groups);
   plan.shards.reserve(groups.size());

@@ -54,10 +54,14 @@ struct SavePlan {
 
 struct SavePlanOptions {
   bool sharded = false;
+  // A shard with more bytes is cut at tensor borders; 0: none is.
+  std::uint64_t shard_bytes = 0;
   // Numbers of shards that the new checkpoint must not have: data file names carry the number, and
   // files of the committed checkpoint and of the new one must never share a name
   // (docs/durability.md).
   std::set<int> taken_shard_counts = {};
+
+  bool operator==(const SavePlanOptions&) const = default;
 };
 
 SavePlan PlanSave(std::span<const PlannedTensor> tensors, const SavePlanOptions& options);

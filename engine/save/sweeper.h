@@ -35,7 +35,7 @@ std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& pref
 
 // Removes checkpoint `prefix` so that a crash never leaves an index without its data: the index
 // becomes a tombstone first.  Does nothing when there is none.  Throws kAborted when a save of it
-// is alive. Requires: the directory's lock is held.
+// is alive.  Requires: the directory's lock is held.
 void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
                       std::uint64_t save_id);
 

@@ -22,22 +22,45 @@
 
 namespace waypost {
 
+// Whether tensors are summed once more after the last was staged, so that a job that changes one
+// before WaitStaged has returned gets kAborted instead of a mixture.  Costs 35 to 44 ms/GiB on the
+// host.
+enum class CheckStable {
+  kDevices,  // tensors of accelerators, where a forgotten event is the usual mistake
+  kAll,
+  kNone,
+};
+
 struct EngineOptions {
   // Memory of the staging ring, rounded up to whole windows of 4 MiB; at least 16 MiB.
   std::size_t staging_bytes = std::size_t{64} << 20;
+  // I/O threads for each drive that is written to.  One keeps up with most drives; a RAID of many
+  // NVMe drives wants more.
+  int io_threads = 1;
+  // The most bytes a second that saves write, to leave memory and drive to others; 0: no cap.
+  std::uint64_t write_bytes_per_second_max = 0;
+  CheckStable check_stable = CheckStable::kDevices;
 };
 
-// Owns the staging ring and its I/O.  One per process is usual; it must outlive the savers,
-// sessions and handles that use it.  Any thread may use it; saves and restores of one engine run
-// one after the other.
+// Owns the staging ring and the threads that do its I/O.  One per process is usual; it must outlive
+// the savers, sessions and handles that use it.  Any thread may use it.  One save at a time has the
+// data path; restores share the ring with it.
+//
+// Background threads run at nice 10, so that a save does not slow a busy job down; whoever waits
+// for a save helps it at its own priority.
+//
+// After fork() the child cannot use the engine: every call throws kFailedPrecondition there, and no
+// destructor touches the ring, threads or files.
 class Engine {
  public:
   class Impl;
 
-  // Throws kInvalidArgument for a ring that is too small, kResourceExhausted when memory is short.
+  // Throws kInvalidArgument for a ring that is too small or io_threads out of [1, 64],
+  // kResourceExhausted when memory is short.
   explicit Engine(const EngineOptions& options = {});
   // For tests: an engine over other parts (engine/manage/engine_impl.h).
   explicit Engine(std::unique_ptr<Impl> impl);
+  // Waits until its saves have finished.
   ~Engine();
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
@@ -60,23 +83,39 @@ struct NamedTensor {
   std::string device = {};
 };
 
+// How a save takes the tensors' bytes.
+enum class Staging {
+  // Through the ring, at the drive's pace: no memory beyond the ring, and WaitStaged returns when
+  // all
+  // but the last windows are written.
+  kLazy,
+  // Into memory of the state's size, at memory speed.  The memory is kept for the next save.
+  kFullCopy,
+};
+
 struct SaveOptions {
   // The caller's stream (a cudaStream_t) whose work the saved values must include; host tensors
   // ignore it.
   void* stream = nullptr;
   // One data file for each device string, in ascending order of the strings.
   bool sharded = false;
+  // A data file with more bytes is cut at tensor borders; 0: none is.
+  std::uint64_t shard_bytes = 0;
+  Staging staging = Staging::kLazy;
   // Written as PREFIX.meta and committed with the checkpoint: a serialized MetaGraphDef.  Empty: no
   // file, and an older one of this prefix is removed.
   std::string meta_graph = {};
 };
 
-// Saves `tensors` as checkpoint `prefix`; missing directories are made.  Wrong arguments throw at
-// once: kInvalidArgument for a duplicate, empty or unstorable name, overlapping slices, or a slice
-// above rank 8; kAborted when another save of this prefix is under way.  Later errors are thrown by
-// the handle.
+// Saves `tensors` as checkpoint `prefix` in the background; missing directories are made.  The
+// tensors are borrowed and must not change before WaitStaged has returned, but strings, and host
+// tensors below 64 KiB as far as the smallest 1 MiB of them, are copied here and may change at
+// once.
 //
-// In this version the save has ended when the function returns.
+// Waits for an earlier save of this engine to be committed, and for one of this prefix to finish.
+// Wrong arguments throw at once: kInvalidArgument for a duplicate, empty or unstorable name,
+// overlapping slices, or a slice above rank 8; kAborted when another process or engine is saving
+// this prefix.  Later errors are thrown by the handle.
 SaveHandle SaveAsync(Engine& engine, const std::string& prefix,
                      std::span<const NamedTensor> tensors, const SaveOptions& options = {});
 

@@ -30,6 +30,9 @@ struct SaverOptions {
   double keep_checkpoint_every_n_hours = 10000.0;
   // One data file a device.
   bool sharded = false;
+  // As in SaveOptions.
+  std::uint64_t shard_bytes = 0;
+  Staging staging = Staging::kLazy;
   // Scope of the saver's nodes in the graph; "" is "save", made unique.
   std::string name = {};
   // Seconds since 1970, for retention's rules.  Empty: the system's clock.
@@ -48,7 +51,9 @@ struct SaverSaveOptions {
 };
 
 // The saver may be used by one thread at a time.  It copies what it needs of the graph's variable
-// list; graph and sessions must outlive it.
+// list; the graph must outlive it, and a session may go at any time (it waits until its tensors are
+// staged).  The destructor waits until the last save has finished; the error of one that nobody
+// waited for is logged.
 class Saver {
  public:
   // Saves all variables that `graph` has now, and adds the saver's nodes to it.  Throws
@@ -66,7 +71,8 @@ class Saver {
   std::string Save(Session& session, const std::string& save_path,
                    const SaverSaveOptions& options = {});
 
-  // Starts a save.  The session's tensors must not change before WaitStaged.
+  // Starts a save, after the one before it is committed.  The session's tensors must not change
+  // before WaitStaged has returned.  Throws as Save does.
   SaveHandle SaveAsync(Session& session, const std::string& save_path,
                        const SaverSaveOptions& options = {});
   // Wait for the save started last; no-ops when there is none.  They throw its error.

@@ -60,6 +60,10 @@ class Session {
   TensorView SavableValue(const Variable& variable) const;
   // Marks variables whose content a failed restore left undefined, or clears the mark.
   void SetUndefined(const Variable& variable, bool undefined);
+  // The session's memory is read until the save is staged; the destructor waits for that.
+  void AddPendingSave(const SaveHandle& save);
+  // Returns when no save reads the session's memory any more.
+  void WaitForPendingSaves();
 
  private:
   class Impl;

@@ -28,7 +28,7 @@ TensorSet StateOf(int step) {
 
 }  // namespace
 
-CrashRig::CrashRig() : pool_(4), devices_(Devices()) {
+CrashRig::CrashRig() : pool_(4, &signal_), devices_(Devices()) {
   // Thousands of saves fail on purpose, and each would say that it left files behind.
   SetLogLevel(LogLevel::kNothing);
 }
@@ -45,10 +45,22 @@ std::shared_ptr<SaveJob> CrashRig::TrySave(FileSystem& fs, int step, const StepO
       StateFilePath(kCheckpointDir),
       SavedStateText(kCheckpointDir, options.prefix, {.all_model_checkpoint_paths = all}, "/")};
   request.retired = options.retired;
-  auto job = std::make_shared<SaveJob>(options.prefix, NextSaveId(), request);
+  const SaveParts parts = {.fs = fs,
+                           .devices = devices_,
+                           .pool = pool_,
+                           .signal = signal_,
+                           .cap = cap_,
+                           .plans = plans_,
+                           .full_copy_pool = [&](std::size_t) -> BufferPool& { return pool_; },
+                           .check_host_sources = true};
+  auto job = std::make_shared<SaveJob>(parts, options.prefix, NextSaveId(), request);
   const TensorSet state = StateOf(step);
+  job->Prepare(state.tensors());
+  // All on this thread, so that the operations of a save come in one order.
+  job->Start(1, 0, 0);
   IoRing ring(fs.MakeIoBackend());
-  job->Run({fs, pool_, ring, devices_}, state.tensors(), 0);
+  job->RunIo(job->drives().front(), [&]() -> IoRing& { return ring; });
+  job->RunMeta();
   return job;
 }
 

@@ -44,7 +44,10 @@ class CrashRig {
   std::optional<int> StepOf(FileSystem& fs, const std::string& prefix);
 
  private:
+  Signal signal_;
   BufferPool pool_;
+  RateCap cap_{0};
+  PlanCache plans_;
   DeviceRegistry devices_;
 };
 

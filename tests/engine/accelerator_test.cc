@@ -38,7 +38,7 @@ struct Rig {
   }
 
   static Engine EngineOn(SimAccelerator& accelerator) {
-    EngineParts parts{.staging_bytes = kStagingBytes};
+    EngineParts parts{.options = TestEngineOptions()};
     parts.devices.push_back(accelerator.MakeDevice());
     return Engine(std::make_unique<Engine::Impl>(std::move(parts)));
   }
@@ -93,12 +93,9 @@ TEST_F(AcceleratorTest, SavesWhatTheCallersStreamLeaves) {
     gate.get_future().wait();
     rig.state.SetContent(0, content);
   });
-  // By then the save waits for the stream.
-  std::jthread opener([&] {
-    rig.accelerator.AwaitStart();
-    gate.set_value();
-  });
-  SaveAsync(rig.engine, prefix_, rig.state.tensors(), {.stream = &stream}).WaitFinished();
+  SaveHandle save = SaveAsync(rig.engine, prefix_, rig.state.tensors(), {.stream = &stream});
+  gate.set_value();
+  save.WaitFinished();
   EXPECT_EQ(rig.state.Content(0), content);
   EXPECT_TRUE(Holds(rig.state));
 }

@@ -66,8 +66,10 @@ class EngineTest : public ::testing::Test {
 // ---- Handles ----
 
 TEST_F(EngineTest, TellsWhereBytesAndTimeWent) {
-  const SaveHandle save = SaveAsync(engine_, prefix_, MakeRichState(1).tensors());
+  const TensorSet state = MakeRichState(1);
+  SaveHandle save = SaveAsync(engine_, prefix_, state.tensors());
   EXPECT_EQ(save.prefix(), prefix_);
+  save.WaitFinished();
   EXPECT_EQ(save.state(), SaveState::kFinished);
   const SaveStats stats = save.stats();
   EXPECT_EQ(stats.bytes_total, std::filesystem::file_size(DataPath(prefix_, 0, 1)));
@@ -82,10 +84,11 @@ TEST_F(EngineTest, TellsWhereBytesAndTimeWent) {
 }
 
 TEST_F(EngineTest, GivesHandlesThatOutliveIt) {
+  const TensorSet state = MakeSmallState(1);
   std::optional<SaveHandle> kept;
   {
     Engine engine = TestEngine();
-    SaveHandle save = SaveAsync(engine, prefix_, MakeSmallState(1).tensors());
+    SaveHandle save = SaveAsync(engine, prefix_, state.tensors());
     kept = save;
   }
   SaveHandle copy = *kept;
@@ -101,8 +104,10 @@ TEST_F(EngineTest, ThrowsAFailedSavesErrorAtEveryWaitOfEveryCopy) {
   FaultyFileSystem fs(PosixFileSystem());
   Engine engine = TestEngine(fs);
   fs.Inject({.errno_value = EIO, .operation = FsOperation::kWrite});
-  SaveHandle save = SaveAsync(engine, prefix_, MakeSmallState(1).tensors());
+  const TensorSet state = MakeSmallState(1);
+  SaveHandle save = SaveAsync(engine, prefix_, state.tensors());
   SaveHandle copy = save;
+  EXPECT_EQ(CodeOf([&] { save.WaitFinished(); }), Code::kUnavailable);
   EXPECT_EQ(save.state(), SaveState::kFailed);
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(CodeOf([&] { copy.WaitStaged(); }), Code::kUnavailable);
@@ -273,7 +278,8 @@ TEST_F(EngineTest, RestoresWholeCheckpointsWhileAnotherThreadSavesOverThem) {
 }
 
 TEST_F(EngineTest, LetsThreadsShareAHandle) {
-  SaveHandle save = SaveAsync(engine_, prefix_, MakeSmallState(1).tensors());
+  const TensorSet state = MakeSmallState(1);
+  SaveHandle save = SaveAsync(engine_, prefix_, state.tensors());
   std::vector<std::jthread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([copy = save]() mutable {

@@ -130,6 +130,7 @@ TEST_F(SaverTest, ThrowsTheErrorThatNobodyWaitedForAtTheNextSave) {
   Saver saver(graph_);
   fs_.Inject({.errno_value = EIO, .operation = FsOperation::kDataSync});
   SaveHandle failed = saver.SaveAsync(session_, Path("m"), {.global_step = 1});
+  SaveJob::JobOf(failed).WaitQuietly(SaveState::kFinished);
   EXPECT_EQ(failed.state(), SaveState::kFailed);
   const std::size_t operations = fs_.count();
   EXPECT_EQ(CodeOf([&] { saver.Save(session_, Path("m"), {.global_step = 2}); }),
@@ -143,8 +144,8 @@ TEST_F(SaverTest, ThrowsAnErrorOnceThatWasWaitedFor) {
   Saver saver(graph_);
   fs_.Inject({.errno_value = EIO, .operation = FsOperation::kDataSync});
   saver.SaveAsync(session_, Path("m"));
-  EXPECT_EQ(CodeOf([&] { saver.WaitStaged(); }), Code::kUnavailable);
   EXPECT_EQ(CodeOf([&] { saver.WaitCommitted(); }), Code::kUnavailable);
+  EXPECT_EQ(CodeOf([&] { saver.WaitStaged(); }), Code::kUnavailable);
   EXPECT_EQ(saver.Save(session_, Path("m")), Path("m"));
   saver.WaitStaged();
   saver.WaitCommitted();

@@ -204,7 +204,9 @@ TEST_F(SaverTest, DeletesNoCheckpointThatCountsUnderAnotherSpelling) {
   saver.Save(session_, Path("./m"));
   ExpectRestores(saver, Path("m"), 2);
   SetValues(3);
-  EXPECT_THAT(saver.SaveAsync(session_, dir_.path() + "//m").stats().warnings, IsEmpty());
+  SaveHandle third = saver.SaveAsync(session_, dir_.path() + "//m");
+  third.WaitFinished();
+  EXPECT_THAT(third.stats().warnings, IsEmpty());
   ExpectRestores(saver, Path("m"), 3);
   saver.Save(session_, Path("n"));
   EXPECT_EQ(Files().count("m.index"), 0U);

@@ -48,6 +48,21 @@ std::size_t TensorSet::AddStrings(const std::string& name, const Shape& shape,
   return Push({.name = name, .tensor = TensorView(kept.data(), DType::kString, shape)});
 }
 
+TensorSet TensorSet::Copy() const {
+  TensorSet copy = Blank();
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const TensorView& view = tensors_[i].tensor;
+    if (view.dtype() != DType::kString) {
+      copy.SetContent(i, Content(i));
+      continue;
+    }
+    const auto* const strings = static_cast<const std::string*>(view.data());
+    std::copy_n(strings, view.element_count(),
+                static_cast<std::string*>(copy.tensors_[i].tensor.data()));
+  }
+  return copy;
+}
+
 TensorSet TensorSet::BlankOn(SimAccelerator* accelerator) const {
   TensorSet blank(accelerator);
   for (const NamedTensor& tensor : tensors_) {

@@ -37,6 +37,8 @@ class TensorSet {
     tensors_[tensor].device = device;
   }
 
+  // The same at the same place, with memory of its own.
+  TensorSet Copy() const;
   // The same names, dtypes and shapes at the same place over memory of other content (0xA5 bytes,
   // "?" strings).
   TensorSet Blank() const { return BlankOn(accelerator_); }

@@ -1,5 +1,5 @@
 // TestEngine: an engine with the smallest ring, over any file system, that reaches the tensors of
-// this test program (test_device.h).
+// this test program (test_device.h) and checks every one for changes while it is staged.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +13,14 @@ namespace waypost {
 
 inline constexpr std::size_t kStagingBytes = std::size_t{16} << 20;
 
-inline Engine TestEngine(FileSystem& fs = PosixFileSystem()) {
+inline EngineOptions TestEngineOptions() {
+  return {.staging_bytes = kStagingBytes, .check_stable = CheckStable::kAll};
+}
+
+inline Engine TestEngine(FileSystem& fs = PosixFileSystem(),
+                         const EngineOptions& options = TestEngineOptions()) {
   return Engine(std::make_unique<Engine::Impl>(
-      EngineParts{.staging_bytes = kStagingBytes, .fs = fs, .devices = TestDevices()}));
+      EngineParts{.options = options, .fs = fs, .devices = TestDevices()}));
 }
 
 }  // namespace waypost

@@ -1,0 +1,24 @@
+#include "base/background.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace waypost {
+namespace {
+
+constexpr int kNice = 10;
+
+}  // namespace
+
+void EnterBackground(const char* name) noexcept {
+  static_cast<void>(::pthread_setname_np(::pthread_self(), name));
+  const auto thread = static_cast<id_t>(::gettid());
+  errno = 0;
+  const int now = ::getpriority(PRIO_PROCESS, thread);
+  if (errno == 0 && now < kNice) static_cast<void>(::setpriority(PRIO_PROCESS, thread, kNice));
+}
+
+}  // namespace waypost
