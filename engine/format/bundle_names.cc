@@ -105,6 +105,29 @@ std::optional<LockName> ParseLockName(std::string_view name) {
   return LockName{std::move(parts->first), parts->second};
 }
 
+std::string StoredDataName(const std::string& prefix, std::uint64_t save_id, int shard,
+                           int shard_count) {
+  return DataPath(fmt::format("{}.{}", prefix, SaveIdText(save_id)), shard, shard_count);
+}
+
+std::optional<StoredDataParts> ParseStoredDataName(std::string_view name) {
+  std::optional<DataName> data = ParseDataName(name);
+  if (!data || data->prefix.size() < kIdDigits + 1) return std::nullopt;
+  const std::size_t dot = data->prefix.size() - kIdDigits - 1;
+  const std::string_view digits = std::string_view(data->prefix).substr(dot + 1);
+  StoredDataParts parts;
+  const auto parsed =
+      std::from_chars(digits.data(), digits.data() + digits.size(), parts.save_id, 16);
+  if (data->prefix[dot] != '.' || parsed.ptr != digits.data() + digits.size() ||
+      digits != SaveIdText(parts.save_id)) {
+    return std::nullopt;
+  }
+  parts.base = data->prefix.substr(0, dot);
+  parts.shard = data->shard;
+  parts.shard_count = data->shard_count;
+  return parts;
+}
+
 std::optional<DataName> ParseDataName(std::string_view name) {
   std::string_view rest = name;
   const auto shard_count = TakeNumber(rest);

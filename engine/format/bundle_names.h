@@ -21,6 +21,12 @@ std::string TemporaryPath(const std::string& path, std::uint64_t save_id);
 std::string LockPath(const std::string& prefix, std::uint64_t save_id);
 std::string SaveIdText(std::uint64_t save_id);  // 16 lower-case hex digits
 
+// BASE.<16 hex digits>.data-SSSSS-of-NNNNN: a data file in a storage directory, to which the
+// prefix's own name is a link.  It carries the id of the save that made it, so that checkpoints of
+// one name may share a storage directory.
+std::string StoredDataName(const std::string& prefix, std::uint64_t save_id, int shard,
+                           int shard_count);
+
 // Reading names back; they work on whole paths and on base names alike.  nullopt: another kind of
 // name.
 struct TemporaryName {
@@ -34,6 +40,14 @@ struct LockName {
   std::uint64_t save_id = 0;
 };
 std::optional<LockName> ParseLockName(std::string_view name);
+
+struct StoredDataParts {
+  std::string base;  // of the prefix
+  std::uint64_t save_id = 0;
+  int shard = 0;
+  int shard_count = 0;
+};
+std::optional<StoredDataParts> ParseStoredDataName(std::string_view name);
 
 struct DataName {
   std::string prefix;

@@ -113,7 +113,11 @@ class FileSystem {
   virtual std::vector<std::string> List(const std::string& directory) = 0;
   virtual void CreateDirectory(const std::string& path) = 0;  // one level; kAlreadyExists
   virtual void Rename(const std::string& from, const std::string& to) = 0;
-  virtual void Remove(const std::string& path) = 0;  // a file
+  virtual void Remove(const std::string& path) = 0;  // a file, or a link itself
+  // A symbolic link at `path`.  Opening, mapping and Stat follow it; kAlreadyExists.
+  virtual void CreateLink(const std::string& target, const std::string& path) = 0;
+  // Where a link leads, whether or not anything is there; nullopt when `path` is no link.
+  virtual std::optional<std::string> ReadLink(const std::string& path) = 0;
   // fsync: the names in the directory survive a power cut afterwards.  No error where the file
   // system has nothing to sync for a directory (EINVAL).
   virtual void SyncDirectory(const std::string& path) = 0;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <string_view>
 
@@ -164,6 +165,23 @@ class RealFileSystem final : public FileSystem {
 
   void Remove(const std::string& path) override {
     if (::unlink(path.c_str()) != 0) throw ErrnoError("remove", path, errno, IoDirection::kWrite);
+  }
+
+  void CreateLink(const std::string& target, const std::string& path) override {
+    if (::symlink(target.c_str(), path.c_str()) != 0) {
+      throw ErrnoError("link", path, errno, IoDirection::kWrite);
+    }
+  }
+
+  std::optional<std::string> ReadLink(const std::string& path) override {
+    std::string target(PATH_MAX, '\0');
+    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+    if (size < 0) {
+      if (errno == EINVAL || errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+      throw ErrnoError("read link", path, errno, IoDirection::kRead);
+    }
+    target.resize(static_cast<std::size_t>(size));
+    return target;
   }
 
   void SyncDirectory(const std::string& path) override {

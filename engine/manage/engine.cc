@@ -81,10 +81,11 @@ Engine::Impl::Impl(EngineParts parts)
       threads_(fs_, pool_, options_.io_threads) {
   const std::optional<std::size_t> huge = HugePageBytes(pool_.memory());
   if (huge && *huge < pool_.memory().size()) {
-    LogInfoOnce("huge pages",
-                fmt::format("{} of {} MiB of the staging ring are in huge pages; direct I/O from the "
-                            "others is about half as fast",
-                            *huge / kMiB, pool_.memory().size() / kMiB));
+    LogInfoOnce(
+        "huge pages",
+        fmt::format("{} of {} MiB of the staging ring are in huge pages; direct I/O from the "
+                    "others is about half as fast",
+                    *huge / kMiB, pool_.memory().size() / kMiB));
   }
 }
 

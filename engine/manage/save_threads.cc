@@ -65,7 +65,9 @@ void SaveThreads::RunIoThread(std::uint64_t drive, JobQueue& queue) {
   EnterBackground("waypost-io");
   std::unique_ptr<IoRing> ring;
   const SaveJob::RingSource ring_source = [&]() -> IoRing& {
-    if (!ring) ring = std::make_unique<IoRing>(fs_.MakeIoBackend({.one_thread = true, .staging = pool_.memory()}));
+    if (!ring)
+      ring = std::make_unique<IoRing>(
+          fs_.MakeIoBackend({.one_thread = true, .staging = pool_.memory()}));
     return *ring;
   };
   while (std::optional<std::shared_ptr<SaveJob>> job = queue.Pop()) {

@@ -112,6 +112,7 @@ class Saver::Impl {
     SaveRequest request;
     request.options.sharded = options_.sharded;
     request.options.shard_bytes = options_.shard_bytes;
+    request.options.storage_dirs = options_.storage_dirs;
     request.options.staging = options_.staging;
     request.meta_suffix = options.meta_graph_suffix;
     if (options.write_meta_graph) request.options.meta_graph = ExportMetaGraph(graph_, saver_def_);

@@ -18,7 +18,7 @@ bool SameFile(const FileStat& a, const FileStat& b) {
 
 }  // namespace
 
-BundleReader::BundleReader(FileSystem& fs, const std::string& prefix) : prefix_(prefix) {
+BundleReader::BundleReader(FileSystem& fs, const std::string& prefix) : fs_(fs), prefix_(prefix) {
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     if (TryOpen(fs)) return;
   }
@@ -62,6 +62,10 @@ bool BundleReader::TryOpen(FileSystem& fs) {
 
 std::string BundleReader::DataFilePath(int shard) const {
   return DataPath(prefix_, shard, index_->header().shard_count);
+}
+
+std::optional<std::string> BundleReader::LinkOf(int shard) const {
+  return fs_.ReadLink(DataFilePath(shard));
 }
 
 DataFile* BundleReader::FindDataFile(int shard) const {

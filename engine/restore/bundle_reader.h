@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -28,10 +29,13 @@ class BundleReader {
   // nullptr when the file was not there.
   DataFile* FindDataFile(int shard) const;
   std::string DataFilePath(int shard) const;
+  // Where a link at the data file's name leads: the drive to look for when the file is missing.
+  std::optional<std::string> LinkOf(int shard) const;
 
  private:
   bool TryOpen(FileSystem& fs);  // false: the index changed meanwhile
 
+  FileSystem& fs_;
   std::string prefix_;
   std::unique_ptr<const BundleIndex> index_;
   std::unordered_map<int, std::unique_ptr<DataFile>> data_files_;  // nullptr: missing

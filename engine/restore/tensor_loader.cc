@@ -264,7 +264,11 @@ std::string PartContext(const BundleReader& reader, const LoadPart& part) {
 void RequirePresent(const BundleReader& reader, const LoadPart& part) {
   DataFile* const file = reader.FindDataFile(part.extent->shard);
   if (file == nullptr) {
-    throw Error(Code::kNotFound, fmt::format("{}: no such data file", PartContext(reader, part)));
+    const std::optional<std::string> target = reader.LinkOf(part.extent->shard);
+    throw Error(Code::kNotFound,
+                target ? fmt::format("{}: the file it links to, {}, is missing",
+                                     PartContext(reader, part), *target)
+                       : fmt::format("{}: no such data file", PartContext(reader, part)));
   }
   if (const std::uint64_t file_bytes = file->size(); part.file_end() > file_bytes) {
     throw Error(Code::kDataLoss,

@@ -5,9 +5,12 @@
 //   lock
 //      file created and locked.
 //      A crash leaves an empty lock file.
-//   1  (ShardWriter) data under temporary names, complete, fdatasync.
-//      A crash leaves temporary files and the lock file.
-//   2  .meta, state file and index under temporary names, fsync; lock file and directory fsync.
+//   1  (ShardWriter) data under temporary names, complete, fdatasync.  In storage directories the
+//   names
+//      are final at once: they carry the save's id, and the lock file, synced before, tells of
+//      them. A crash leaves temporary files and the lock file.
+//   2  .meta, state file, index and links to storage directories under temporary names, fsync; lock
+//      file and all directories fsync.
 //      A crash leaves the same.
 //   3  under the directory's lock: files of the new N removed (nothing names them), data files
 //   renamed,
@@ -32,6 +35,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <functional>
 
 #include "base/bytes.h"
@@ -58,6 +62,18 @@ void RequireFileName(const std::string& prefix) {
       prefix.find('\0') != std::string::npos) {
     throw Error(Code::kInvalidArgument, fmt::format("save '{}': the path names no file", prefix));
   }
+}
+
+// The absolute path of a storage directory, since a link must lead there from anywhere.
+std::string StorageDirectory(FileSystem& fs, const std::string& prefix,
+                             const std::string& directory) {
+  const std::optional<FileStat> stat = fs.Stat(directory);
+  if (!stat || !stat->is_directory) {
+    throw Error(Code::kNotFound,
+                fmt::format("save {}: storage directory {}: {}", prefix, directory,
+                            stat ? "it is no directory" : "there is no such directory"));
+  }
+  return std::filesystem::absolute(directory).lexically_normal().string();
 }
 
 // Runs `action` and adds what it throws to `warnings`: for work after the commit, where an error
@@ -103,8 +119,10 @@ void Committer::TakePrefix() {
 
 void Committer::FindTakenShardCounts() {
   try {
-    if (const auto header = CommittedHeader(fs_, prefix_))
+    if (const auto header = CommittedHeader(fs_, prefix_)) {
       taken_shard_counts_ = {header->shard_count};
+      if (header->origin) replaced_save_id_ = header->origin->save_id;
+    }
   } catch (const Error& error) {
     if (error.code() != Code::kDataLoss) throw;
     // A damaged index may be replaced, but its data files' names cannot be known from it.
@@ -113,17 +131,25 @@ void Committer::FindTakenShardCounts() {
   }
 }
 
-void Committer::Announce(int shard_count, const std::vector<std::string>& retired,
-                         const std::string& meta_suffix) {
-  WAYPOST_CHECK(shard_count >= 1 && !taken_shard_counts_.contains(shard_count));
-  shard_count_ = shard_count;
+void Committer::Announce(const std::vector<std::string>& shard_dirs,
+                         const std::vector<std::string>& retired, const std::string& meta_suffix) {
+  shard_count_ = static_cast<int>(shard_dirs.size());
+  WAYPOST_CHECK(shard_count_ >= 1 && !taken_shard_counts_.contains(shard_count_));
   retired_ = retired;
   meta_suffix_ = meta_suffix;
+  for (const std::string& directory : shard_dirs) {
+    shard_dirs_.push_back(directory.empty() ? "" : StorageDirectory(fs_, prefix_, directory));
+    if (!directory.empty() && std::ranges::count(storage_dirs_, shard_dirs_.back()) == 0) {
+      storage_dirs_.push_back(shard_dirs_.back());
+    }
+  }
   SaveLockContent content = {.pid = ::getpid(),
                              .host = HostName(),
-                             .shard_counts = {shard_count},
+                             .shard_counts = {shard_count_},
                              .retired = {},
-                             .meta_suffix = meta_suffix};
+                             .meta_suffix = meta_suffix,
+                             .storage_dirs = storage_dirs_,
+                             .replaced_save_id = replaced_save_id_};
   content.shard_counts.insert(content.shard_counts.end(), taken_shard_counts_.begin(),
                               taken_shard_counts_.end());
   for (const std::string& old : retired_) {
@@ -133,7 +159,17 @@ void Committer::Announce(int shard_count, const std::vector<std::string>& retire
   lock_file_->Append(AsBytes(PrintSaveLock(content)));
 }
 
+void Committer::SyncAnnouncement() {
+  if (storage_dirs_.empty()) return;
+  lock_file_->Sync();
+  fs_.SyncDirectory(directory_);
+}
+
 std::string Committer::DataTemporaryPath(int shard) const {
+  if (const std::string& directory = shard_dirs_[static_cast<std::size_t>(shard)];
+      !directory.empty()) {
+    return JoinPath(directory, StoredDataName(BaseName(prefix_), save_id_, shard, shard_count_));
+  }
   return TemporaryPath(DataPath(prefix_, shard, shard_count_), save_id_);
 }
 
@@ -148,6 +184,7 @@ void Committer::WriteCompanions(const std::vector<CommittedFile>& companions) {
 void Committer::Commit(const std::string& index) {
   WAYPOST_CHECK(shard_count_ >= 1 && !committed_);
   // Step 2.
+  WriteLinks();
   WriteTemporary(IndexPath(prefix_), index);
   lock_file_->Sync();
   fs_.SyncDirectory(directory_);
@@ -171,6 +208,16 @@ void Committer::Commit(const std::string& index) {
   }
 }
 
+// The names of data files in storage directories are links; the files' own names are final.
+void Committer::WriteLinks() {
+  for (int shard = 0; shard < shard_count_; ++shard) {
+    if (shard_dirs_[static_cast<std::size_t>(shard)].empty()) continue;
+    fs_.CreateLink(DataTemporaryPath(shard),
+                   TemporaryPath(DataPath(prefix_, shard, shard_count_), save_id_));
+  }
+  for (const std::string& directory : storage_dirs_) fs_.SyncDirectory(directory);
+}
+
 void Committer::WriteTemporary(const std::string& final_path, const std::string& content) {
   const std::unique_ptr<WritableFile> file =
       fs_.Create(TemporaryPath(final_path, save_id_), CreateMode::kExclusive);
@@ -188,9 +235,10 @@ void Committer::PublishDataFiles() {
                 fmt::format("save {}: another writer replaced the checkpoint meanwhile", prefix_));
   }
   publishing_ = true;
-  RemoveDataFiles(fs_, prefix_, {shard_count_});
+  RemoveDataFiles(fs_, prefix_, {{shard_count_}, {}});
   for (int shard = 0; shard < shard_count_; ++shard) {
-    fs_.Rename(DataTemporaryPath(shard), DataPath(prefix_, shard, shard_count_));
+    const std::string path = DataPath(prefix_, shard, shard_count_);
+    fs_.Rename(TemporaryPath(path, save_id_), path);
   }
   fs_.SyncDirectory(directory_);
 }
@@ -221,7 +269,9 @@ void Committer::UpdateNames(const std::string& stale_meta_path) {
 FinishReport Committer::Finish() {
   WAYPOST_CHECK(committed_ && clean_);
   FinishReport report;
-  Attempt(report.warnings, [&] { RemoveDataFiles(fs_, prefix_, taken_shard_counts_); });
+  Attempt(report.warnings, [&] {
+    RemoveDataFiles(fs_, prefix_, {taken_shard_counts_, {replaced_save_id_}});
+  });
   const bool replaced_is_gone = report.warnings.empty();
   for (const std::string& old : retired_) {
     const std::size_t failed = report.warnings.size();
@@ -271,10 +321,18 @@ void Committer::RemoveOwnFiles() {
       if (fs_.Stat(path)) fs_.Remove(path);
     });
   };
-  for (int shard = 0; shard < shard_count_; ++shard) remove(DataTemporaryPath(shard));
+  for (int shard = 0; shard < shard_count_; ++shard) {
+    remove(DataTemporaryPath(shard));
+    const std::string link = TemporaryPath(DataPath(prefix_, shard, shard_count_), save_id_);
+    Attempt(failures, [&] {
+      if (fs_.ReadLink(link)) fs_.Remove(link);
+    });
+  }
   remove(TemporaryPath(IndexPath(prefix_), save_id_));
   for (const std::string& path : companion_paths_) remove(TemporaryPath(path, save_id_));
-  if (publishing_) Attempt(failures, [&] { RemoveDataFiles(fs_, prefix_, {shard_count_}); });
+  if (publishing_) {
+    Attempt(failures, [&] { RemoveDataFiles(fs_, prefix_, {{shard_count_}, {save_id_}}); });
+  }
   if (!failures.empty()) throw Error(Code::kUnavailable, failures.front());
   RemoveLockFile();
 }

@@ -49,10 +49,15 @@ class Committer {
 
   // Numbers of shards the new checkpoint must not have.
   const std::set<int>& taken_shard_counts() const noexcept { return taken_shard_counts_; }
-  // Says how many shards it will have, and which checkpoints, with their `meta_suffix` files, go
-  // after it; before the first data file is created.
-  void Announce(int shard_count, const std::vector<std::string>& retired,
+  // Says where the shards will be, and which checkpoints, with their `meta_suffix` files, go after
+  // it; before the first data file is created.  `shard_dirs`: for each shard the storage directory
+  // of its file, or "" for the index's own.  Throws kNotFound for a storage directory that is not
+  // there: it is never made, since a drive that is not mounted must not be taken for an empty one.
+  void Announce(const std::vector<std::string>& shard_dirs, const std::vector<std::string>& retired,
                 const std::string& meta_suffix);
+  // With storage directories the lock file, which tells of them, must be durable before the first
+  // file is there; else this does nothing.
+  void SyncAnnouncement();
   // Where shard `shard` is written (step 1, by ShardWriter).
   std::string DataTemporaryPath(int shard) const;
 
@@ -77,6 +82,7 @@ class Committer {
   void TakePrefix();
   void FindTakenShardCounts();
   void WriteTemporary(const std::string& final_path, const std::string& content);
+  void WriteLinks();
   void PublishDataFiles();
   bool IndexIsOurs() const noexcept;
   void RemoveOwnFiles();
@@ -87,7 +93,10 @@ class Committer {
   std::string directory_;
   std::uint64_t save_id_;
   std::set<int> taken_shard_counts_;
+  std::uint64_t replaced_save_id_ = 0;
   int shard_count_ = 0;
+  std::vector<std::string> shard_dirs_;       // by shard, absolute; "" where it is the index's own
+  std::vector<std::string> storage_dirs_;     // each once
   std::vector<std::string> companion_paths_;  // final names
   std::vector<std::string> retired_;
   std::string meta_suffix_;

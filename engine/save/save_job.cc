@@ -18,6 +18,15 @@
 namespace waypost {
 namespace {
 
+// With fewer a slow drive keeps the windows that a quick one needs.
+void RequireWindows(const std::string& prefix, std::size_t windows, std::size_t drives) {
+  constexpr std::size_t kWindowsPerDrive = 4;
+  if (windows >= kWindowsPerDrive * drives) return;
+  throw Error(Code::kInvalidArgument,
+              fmt::format("save {}: staging_bytes gives {} windows of {} MiB, {} drives need {}",
+                          prefix, windows, kWindowBytes / kMiB, drives, kWindowsPerDrive * drives));
+}
+
 bool HasFailed(SaveState state) {
   return state == SaveState::kFailed || state == SaveState::kCancelled;
 }
@@ -66,15 +75,22 @@ void SaveJob::Prepare(std::span<const NamedTensor> tensors) {
   data_->plan =
       parts_.plans.PlanOf(data_->input, {.sharded = options.sharded,
                                          .shard_bytes = options.shard_bytes,
+                                         .directory_count = options.storage_dirs.size(),
                                          .taken_shard_counts = committer_->taken_shard_counts()});
-  const int shard_count = static_cast<int>(data_->plan->shards.size());
-  committer_->Announce(shard_count, request_.retired, request_.meta_suffix);
+  std::vector<std::string> shard_dirs;  // "": beside the index
+  for (const ShardPlan& shard : data_->plan->shards) {
+    shard_dirs.push_back(options.storage_dirs.empty() ? "" : options.storage_dirs[shard.directory]);
+  }
+  committer_->Announce(shard_dirs, request_.retired, request_.meta_suffix);
   data_->stager = std::make_unique<Stager>(*data_->plan, data_->input, options.stream);
-  const std::uint64_t drive = parts_.fs.Stat(DirectoryOf(prefix_))->device;
-  for (int shard = 0; shard < shard_count; ++shard) {
-    data_->shards.push_back({drive, data_->stager->WindowCount(shard)});
+  for (std::size_t shard = 0; shard < shard_dirs.size(); ++shard) {
+    const std::string& directory =
+        shard_dirs[shard].empty() ? DirectoryOf(prefix_) : shard_dirs[shard];
+    data_->shards.push_back(
+        {parts_.fs.Stat(directory)->device, data_->stager->WindowCount(static_cast<int>(shard))});
     data_->window_count += data_->shards.back().windows;
   }
+  RequireWindows(prefix_, parts_.pool.window_count(), drives().size());
   const bool check_sources =
       std::ranges::any_of(data_->input.sources(), [&](const SaveSource& source) {
         return source.is_borrowed && (source.device->IsHostMemory() ? parts_.check_host_sources
@@ -149,6 +165,7 @@ void SaveJob::CreateFiles() noexcept {
     data_->pool = request_.options.staging == Staging::kFullCopy
                       ? &parts_.full_copy_pool(static_cast<std::size_t>(data_->window_count) + 2)
                       : &parts_.pool;
+    committer_->SyncAnnouncement();
     for (std::size_t shard = 0; shard < data_->plan->shards.size(); ++shard) {
       data_->files.push_back(
           parts_.fs.CreateData(committer_->DataTemporaryPath(static_cast<int>(shard))));

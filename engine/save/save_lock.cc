@@ -39,7 +39,11 @@ std::string PrintSaveLock(const SaveLockContent& content) {
                                  content.pid, content.host, content.shard_counts.size(),
                                  fmt::join(content.shard_counts, " "), content.retired.size());
   for (const std::string& name : content.retired) text += Counted(name);
-  return text + Counted(content.meta_suffix) + std::string(kEnd) + "\n";
+  text += Counted(content.meta_suffix);
+  text += fmt::format("replaced {}\nstorage_dirs {}\n", SaveIdText(content.replaced_save_id),
+                      content.storage_dirs.size());
+  for (const std::string& directory : content.storage_dirs) text += Counted(directory);
+  return text + std::string(kEnd) + "\n";
 }
 
 std::optional<SaveLockContent> ParseSaveLock(std::string_view text) {
@@ -56,6 +60,14 @@ std::optional<SaveLockContent> ParseSaveLock(std::string_view text) {
   content.retired.resize(count);
   for (std::string& name : content.retired) name = ReadCounted(stream, text.size());
   content.meta_suffix = ReadCounted(stream, text.size());
+  std::string replaced_key, directories_key;
+  stream >> replaced_key >> std::hex >> content.replaced_save_id >> std::dec >> directories_key >>
+      count;
+  if (!stream || count > text.size()) return std::nullopt;
+  content.storage_dirs.resize(count);
+  for (std::string& directory : content.storage_dirs) {
+    directory = ReadCounted(stream, text.size());
+  }
   stream >> end;
   if (!stream || end != kEnd) return std::nullopt;
   return content;

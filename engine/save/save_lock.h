@@ -27,6 +27,9 @@ struct SaveLockContent {
   // of their .meta files.
   std::vector<std::string> retired = {};
   std::string meta_suffix = {};
+  // Absolute paths of the directories that hold its data files; empty: they are beside the index.
+  std::vector<std::string> storage_dirs = {};
+  std::uint64_t replaced_save_id = 0;  // of the checkpoint that it replaces; 0: unknown or none
 };
 
 std::string PrintSaveLock(const SaveLockContent& content);

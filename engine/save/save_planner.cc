@@ -37,31 +37,85 @@ std::uint64_t GroupBytes(std::span<const PlannedTensor> tensors, const Group& gr
       [&](std::uint64_t sum, std::size_t i) { return sum + tensors[i].size_bytes; });
 }
 
-// Cuts groups at tensor borders so that each holds at most `shard_bytes`, or a single tensor.
-std::vector<Group> CutGroups(std::span<const PlannedTensor> tensors, std::vector<Group> groups,
-                             std::uint64_t shard_bytes) {
-  std::vector<Group> cut;
-  for (Group& group : groups) {
-    const std::uint64_t total = GroupBytes(tensors, group);
-    if (total <= shard_bytes) {
-      cut.push_back(std::move(group));
-      continue;
-    }
-    // Parts of about equal size are written in about equal time.
-    const std::uint64_t parts = (total + shard_bytes - 1) / shard_bytes;
-    const std::uint64_t part_bytes = std::min(shard_bytes, (total + parts - 1) / parts);
-    std::uint64_t bytes = 0;
-    cut.emplace_back();
-    for (const std::size_t i : group) {
-      if (!cut.back().empty() && bytes + tensors[i].size_bytes > part_bytes) {
-        cut.emplace_back();
-        bytes = 0;
-      }
-      cut.back().push_back(i);
-      bytes += tensors[i].size_bytes;
-    }
+// Cuts a group into parts of about equal size, which are written in about equal time: at the tensor
+// borders nearest to where equal parts would end.
+std::vector<Group> CutEvenly(std::span<const PlannedTensor> tensors, const Group& group,
+                             std::uint64_t total, std::uint64_t parts) {
+  std::vector<Group> cut(1);
+  std::uint64_t end = 0;  // of what is in `cut`
+  for (const std::size_t i : group) {
+    // With this tensor the part would end further from its ideal end than without it.
+    const std::uint64_t ideal = total / parts * cut.size();
+    const std::uint64_t next = end + tensors[i].size_bytes;
+    const bool is_nearer_without = next > ideal && next - ideal > ideal - std::min(end, ideal);
+    if (!cut.back().empty() && cut.size() < parts && is_nearer_without) cut.emplace_back();
+    cut.back().push_back(i);
+    end = next;
   }
   return cut;
+}
+
+// Cuts a group so that every part holds at most `shard_bytes`, or a single tensor.
+std::vector<Group> CutStrictly(std::span<const PlannedTensor> tensors, const Group& group,
+                               std::uint64_t shard_bytes) {
+  std::vector<Group> cut(1);
+  std::uint64_t bytes = 0;
+  for (const std::size_t i : group) {
+    if (!cut.back().empty() && bytes + tensors[i].size_bytes > shard_bytes) {
+      cut.emplace_back();
+      bytes = 0;
+    }
+    cut.back().push_back(i);
+    bytes += tensors[i].size_bytes;
+  }
+  return cut;
+}
+
+std::vector<Group> CutGroups(std::span<const PlannedTensor> tensors, std::vector<Group> groups,
+                             const SavePlanOptions& options, std::uint64_t share) {
+  std::vector<Group> all;
+  for (Group& group : groups) {
+    const std::uint64_t total = GroupBytes(tensors, group);
+    std::vector<Group> parts = {std::move(group)};
+    if (share > 0 && total > share) {
+      parts = CutEvenly(tensors, parts.front(), total, (total + share - 1) / share);
+    }
+    for (Group& part : parts) {
+      if (options.shard_bytes == 0 || GroupBytes(tensors, part) <= options.shard_bytes) {
+        all.push_back(std::move(part));
+        continue;
+      }
+      for (Group& piece : CutStrictly(tensors, part, options.shard_bytes)) {
+        all.push_back(std::move(piece));
+      }
+    }
+  }
+  return all;
+}
+
+// The size that shards are to have; 0: any.  Several directories want a shard each.
+std::uint64_t ShareOf(std::span<const PlannedTensor> tensors, const std::vector<Group>& groups,
+                      const SavePlanOptions& options) {
+  if (options.directory_count < 2) return options.shard_bytes;
+  std::uint64_t total = 0;
+  for (const Group& group : groups) total += GroupBytes(tensors, group);
+  const std::uint64_t share =
+      std::max<std::uint64_t>(1, (total + options.directory_count - 1) / options.directory_count);
+  return options.shard_bytes == 0 ? share : std::min(share, options.shard_bytes);
+}
+
+void Spread(std::vector<ShardPlan>& shards, std::size_t directory_count) {
+  std::vector<ShardPlan*> by_size;
+  for (ShardPlan& shard : shards) by_size.push_back(&shard);
+  std::stable_sort(by_size.begin(), by_size.end(), [](const ShardPlan* a, const ShardPlan* b) {
+    return a->file_bytes > b->file_bytes;
+  });
+  std::vector<std::uint64_t> bytes(directory_count);
+  for (ShardPlan* const shard : by_size) {
+    const auto least = std::min_element(bytes.begin(), bytes.end());
+    shard->directory = static_cast<std::size_t>(least - bytes.begin());
+    *least += shard->file_bytes;
+  }
 }
 
 // Makes one more shard: cuts the largest at the tensor border nearest to its middle, or adds an
@@ -197,11 +251,13 @@ SavePlan PlanSave(std::span<const PlannedTensor> tensors, const SavePlanOptions&
   std::iota(order.begin(), order.end(), std::size_t{0});
   plan.shared = TakeShared(tensors, options.sharded, order);
   std::vector<Group> groups = GroupTensors(tensors, std::move(order), options.sharded);
-  if (options.shard_bytes > 0) groups = CutGroups(tensors, std::move(groups), options.shard_bytes);
+  const std::uint64_t share = ShareOf(tensors, groups, options);
+  if (share > 0) groups = CutGroups(tensors, std::move(groups), options, share);
   while (options.taken_shard_counts.contains(static_cast<int>(groups.size())))
     AddShard(tensors, groups);
   plan.shards.reserve(groups.size());
   for (const Group& group : groups) plan.shards.push_back(LayOut(tensors, group));
+  if (options.directory_count > 1) Spread(plan.shards, options.directory_count);
   return plan;
 }
 

@@ -43,6 +43,7 @@ struct SharedTensor {
 };
 
 struct ShardPlan {
+  std::size_t directory = 0;          // of the storage directories, when there are any
   std::vector<PlacedTensor> tensors;  // ascending by offset
   std::uint64_t file_bytes = 0;       // a multiple of kPageBytes; 0 for an empty shard
 };
@@ -56,6 +57,9 @@ struct SavePlanOptions {
   bool sharded = false;
   // A shard with more bytes is cut at tensor borders; 0: none is.
   std::uint64_t shard_bytes = 0;
+  // Storage directories, one for each drive: the largest shard goes to the one with the fewest
+  // bytes. 0: all shards stay beside the index.
+  std::size_t directory_count = 0;
   // Numbers of shards that the new checkpoint must not have: data file names carry the number, and
   // files of the committed checkpoint and of the new one must never share a name
   // (docs/durability.md).

@@ -26,6 +26,19 @@ struct Leftovers {
   std::string lock_file;
 };
 
+// Whether `target` is a file that a save with one of these ids made for the name `data`.
+bool IsStoredFile(const std::string& target, const DataName& data,
+                  const std::set<std::uint64_t>& save_ids) {
+  const std::optional<StoredDataParts> parts = ParseStoredDataName(BaseName(target));
+  return parts && parts->base == data.prefix && parts->shard == data.shard &&
+         parts->shard_count == data.shard_count && save_ids.contains(parts->save_id);
+}
+
+std::set<std::uint64_t> IdsOf(const BundleHeader& header) {
+  if (!header.origin) return {};
+  return {header.origin->save_id};
+}
+
 class Sweep {
  public:
   Sweep(FileSystem& fs, const std::string& directory) : fs_(fs), directory_(directory) {}
@@ -87,7 +100,7 @@ class Sweep {
         Remove(path);
       }
     }
-    if (content) RemoveUnnamedData(Path(leftovers.lock->prefix), content->shard_counts);
+    if (content) RemoveUnnamedData(save_id, Path(leftovers.lock->prefix), *content, committed);
     fs_.SyncDirectory(directory_);
     if (committed && content) Retire(*content, save_id);
     for (const std::string& tombstone : tombstones) Remove(tombstone);
@@ -113,17 +126,22 @@ class Sweep {
     const std::optional<BundleHeader> retired = ReadBundleHeader(fs_, tombstone);
     const std::optional<BundleHeader> committed = CommittedHeader(fs_, prefix);
     if (!committed || committed->shard_count != retired->shard_count) {
-      Note(RemoveDataFiles(fs_, prefix, {retired->shard_count}));
+      Note(RemoveDataFiles(fs_, prefix, {{retired->shard_count}, IdsOf(*retired)}));
     }
     if (const std::string meta = MetaGraphPath(prefix); !committed && fs_.Stat(meta)) Remove(meta);
   }
 
-  void RemoveUnnamedData(const std::string& prefix, const std::vector<int>& shard_counts) {
-    std::set<int> unnamed(shard_counts.begin(), shard_counts.end());
+  void RemoveUnnamedData(std::uint64_t save_id, const std::string& prefix,
+                         const SaveLockContent& content, bool committed) {
+    std::set<int> unnamed(content.shard_counts.begin(), content.shard_counts.end());
     if (const std::optional<BundleHeader> header = CommittedHeader(fs_, prefix)) {
       unnamed.erase(header->shard_count);
     }
-    Note(RemoveDataFiles(fs_, prefix, unnamed));
+    Note(RemoveDataFiles(fs_, prefix, {unnamed, {save_id, content.replaced_save_id}}));
+    if (committed) return;
+    for (const std::string& directory : content.storage_dirs) {
+      Note(RemoveStoredFiles(fs_, directory, prefix, save_id));
+    }
   }
 
   void Remove(const std::string& path) {
@@ -157,17 +175,44 @@ SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory) {
 }
 
 std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& prefix,
-                                         const std::set<int>& shard_counts) {
+                                         const DataFileSelection& selection) {
   std::vector<std::string> removed;
-  if (shard_counts.empty()) return removed;
+  if (selection.shard_counts.empty()) return removed;
   const std::string directory = DirectoryOf(prefix);
   const std::string base = BaseName(prefix);
+  std::vector<std::string> paths;
+  std::set<std::string> storage_dirs;
   for (const std::string& name : fs.List(directory)) {
     const std::optional<DataName> data = ParseDataName(name);
-    if (!data || data->prefix != base || !shard_counts.contains(data->shard_count)) continue;
-    removed.push_back(JoinPath(directory, name));
+    if (!data || data->prefix != base || !selection.shard_counts.contains(data->shard_count)) {
+      continue;
+    }
+    paths.push_back(JoinPath(directory, name));
+    const std::optional<std::string> target = fs.ReadLink(paths.back());
+    if (!target || !IsStoredFile(*target, *data, selection.save_ids)) continue;
+    if (fs.Stat(*target)) {
+      fs.Remove(*target);
+      removed.push_back(*target);
+    }
+    if (fs.Stat(DirectoryOf(*target))) storage_dirs.insert(DirectoryOf(*target));
+  }
+  // Files go for good before the names that lead to them: what is cut short is found by its name.
+  for (const std::string& storage_dir : storage_dirs) fs.SyncDirectory(storage_dir);
+  for (const std::string& path : paths) fs.Remove(path);
+  removed.insert(removed.end(), paths.begin(), paths.end());
+  return removed;
+}
+
+std::vector<std::string> RemoveStoredFiles(FileSystem& fs, const std::string& storage_dir,
+                                           const std::string& prefix, std::uint64_t save_id) {
+  std::vector<std::string> removed;
+  for (const std::string& name : fs.List(storage_dir)) {
+    const std::optional<StoredDataParts> parts = ParseStoredDataName(name);
+    if (!parts || parts->base != BaseName(prefix) || parts->save_id != save_id) continue;
+    removed.push_back(JoinPath(storage_dir, name));
     fs.Remove(removed.back());
   }
+  if (!removed.empty()) fs.SyncDirectory(storage_dir);
   return removed;
 }
 
@@ -182,7 +227,7 @@ void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::stri
   const std::string tombstone = TombstonePath(prefix, save_id);
   fs.Rename(IndexPath(prefix), tombstone);
   fs.SyncDirectory(directory);
-  RemoveDataFiles(fs, prefix, {header->shard_count});
+  RemoveDataFiles(fs, prefix, {{header->shard_count}, IdsOf(*header)});
   if (const std::string meta = MetaGraphPath(prefix, meta_suffix); fs.Stat(meta)) fs.Remove(meta);
   fs.SyncDirectory(directory);
   fs.Remove(tombstone);

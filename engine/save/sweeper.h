@@ -28,10 +28,22 @@ SweepReport SweepDirectory(FileSystem& fs, const std::string& directory);
 // warning says so.
 SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory);
 
-// Removes the data files of `prefix` whose number of shards is in `shard_counts`; returns their
-// paths.
+// Which data files of a prefix are to go.
+struct DataFileSelection {
+  std::set<int> shard_counts;  // those whose number of shards is one of these
+  // A name that is a link goes with the file that it leads to only when that file's name carries
+  // one of these save ids: the link, but not what it leads to, may be somebody else's work.
+  std::set<std::uint64_t> save_ids;
+};
+
+// Removes data files, first those that names lead to, and syncs the storage directories; returns
+// the paths.
 std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& prefix,
-                                         const std::set<int>& shard_counts);
+                                         const DataFileSelection& selection);
+
+// Removes what a save that was not committed has written to a storage directory.
+std::vector<std::string> RemoveStoredFiles(FileSystem& fs, const std::string& storage_dir,
+                                           const std::string& prefix, std::uint64_t save_id);
 
 // Removes checkpoint `prefix` so that a crash never leaves an index without its data: the index
 // becomes a tombstone first.  Does nothing when there is none.  Throws kAborted when a save of it

@@ -101,6 +101,10 @@ struct SaveOptions {
   bool sharded = false;
   // A data file with more bytes is cut at tensor borders; 0: none is.
   std::uint64_t shard_bytes = 0;
+  // Directories on other drives that the data files are spread over, written at once; the prefix's
+  // own names are links to them.  They must exist: kNotFound names the one that does not.  The ring
+  // needs 4 windows for each drive.  Empty: all files are beside the index.
+  std::vector<std::string> storage_dirs = {};
   Staging staging = Staging::kLazy;
   // Written as PREFIX.meta and committed with the checkpoint: a serialized MetaGraphDef.  Empty: no
   // file, and an older one of this prefix is removed.

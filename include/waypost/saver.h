@@ -32,6 +32,7 @@ struct SaverOptions {
   bool sharded = false;
   // As in SaveOptions.
   std::uint64_t shard_bytes = 0;
+  std::vector<std::string> storage_dirs = {};
   Staging staging = Staging::kLazy;
   // Scope of the saver's nodes in the graph; "" is "save", made unique.
   std::string name = {};

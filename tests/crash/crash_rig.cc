@@ -38,6 +38,7 @@ CrashRig::~CrashRig() { SetLogLevel(LogLevel::kInfo); }
 std::shared_ptr<SaveJob> CrashRig::TrySave(FileSystem& fs, int step, const StepOptions& options) {
   SaveRequest request;
   request.options.sharded = options.sharded;
+  request.options.storage_dirs = options.storage_dirs;
   if (options.with_meta) request.options.meta_graph = "meta of step " + std::to_string(step);
   std::vector<std::string> all = options.kept;
   all.push_back(options.prefix);

@@ -25,6 +25,7 @@ struct StepOptions {
   std::vector<std::string> retired = {};
   bool sharded = false;
   bool with_meta = true;
+  std::vector<std::string> storage_dirs = {};
 };
 
 class CrashRig {

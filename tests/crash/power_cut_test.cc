@@ -20,6 +20,8 @@
 namespace waypost {
 namespace {
 
+const std::vector<std::string> kStorageDirs = {"/drive0", "/drive1"};
+
 struct Scenario {
   std::string name;
   bool has_old = true;                // step 1 is on the disk
@@ -62,8 +64,23 @@ Scenario SaveOverSharded() {
   return scenario;
 }
 
+// Over two drives, whose directories hold nothing but data files.
+Scenario Striped(Scenario scenario) {
+  scenario.name += "_striped";
+  for (StepOptions* save : {&scenario.old_save, &scenario.new_save, &scenario.later_save}) {
+    save->storage_dirs = kStorageDirs;
+  }
+  scenario.later_files = {};
+  return scenario;
+}
+
 class PowerCut : public testing::TestWithParam<Scenario> {
  protected:
+  // A disk with the storage directories, as they stand before the first save.
+  static void MakeStorageDirs(FileSystem& fs) {
+    for (const std::string& directory : kStorageDirs) CreateDirectories(fs, directory);
+  }
+
   // What stands on a disk must be the old or the new step; `promised`: the least step it may be.
   void ExpectOldOrNew(const SimDisk& disk, int promised, const std::string& where) {
     SimFileSystem fs(disk, TestSeed());
@@ -108,6 +125,7 @@ class PowerCut : public testing::TestWithParam<Scenario> {
     }
     ASSERT_NO_THROW(rig_.Save(fs, 3, later)) << where;
     EXPECT_EQ(rig_.StepOf(fs, GetParam().later_save.prefix), 3) << where;
+    ExpectOnlyLinkedFiles(fs, where);
     std::set<std::string> names = NamesIn(fs, kCheckpointDir);
     if (!GetParam().later_files.empty()) {
       EXPECT_EQ(names, GetParam().later_files) << where;
@@ -121,6 +139,21 @@ class PowerCut : public testing::TestWithParam<Scenario> {
       EXPECT_TRUE(names.contains(BaseName(DataPath(GetParam().later_save.prefix, shard, count))))
           << where;
     }
+  }
+
+  // Every file of a storage directory is what some name of the checkpoint's directory leads to.
+  void ExpectOnlyLinkedFiles(FileSystem& fs, const std::string& where) {
+    std::set<std::string> linked;
+    for (const std::string& name : NamesIn(fs, kCheckpointDir)) {
+      if (const auto target = fs.ReadLink(JoinPath(kCheckpointDir, name))) linked.insert(*target);
+    }
+    std::set<std::string> stored;
+    for (const std::string& directory : kStorageDirs) {
+      for (const std::string& name : NamesIn(fs, directory)) {
+        stored.insert(JoinPath(directory, name));
+      }
+    }
+    EXPECT_EQ(stored, linked) << where;
   }
 
   int CountOf(FileSystem& fs) {
@@ -146,6 +179,7 @@ TEST_P(PowerCut, LeavesTheOldOrTheNewCheckpointAtEveryOperation) {
   std::uint64_t operation = 0;
   for (; !finished; ++operation) {
     SimFileSystem fs(TestSeed() + operation);
+    MakeStorageDirs(fs);
     if (scenario.has_old) rig_.Save(fs, 1, scenario.old_save);
     fs.CutPowerAt(operation);
     int promised = scenario.has_old ? 1 : 0;
@@ -179,6 +213,7 @@ TEST_P(PowerCut, InTheSweepOfADeadSaveLosesNothing) {
   std::uint64_t dead_operations = 0;
   for (bool finished = false; !finished; dead_operations += 3) {
     SimFileSystem dead(TestSeed() + dead_operations);
+    MakeStorageDirs(dead);
     if (scenario.has_old) rig_.Save(dead, 1, scenario.old_save);
     dead.CutPowerAt(dead_operations);
     int promised = scenario.has_old ? 1 : 0;
@@ -214,7 +249,8 @@ TEST_P(PowerCut, InTheSweepOfADeadSaveLosesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(Saves, PowerCut,
                          testing::Values(FirstSave(), FollowingSave(), SaveOverExisting(),
-                                         SaveOverSharded()),
+                                         SaveOverSharded(), Striped(FirstSave()),
+                                         Striped(FollowingSave()), Striped(SaveOverExisting())),
                          [](const auto& scenario) { return scenario.param.name; });
 
 }  // namespace

@@ -23,6 +23,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 PlannedTensor Planned(std::string_view name, std::uint64_t size_bytes = 0,
                       std::string_view device = "") {
@@ -152,6 +153,57 @@ TEST(SavePlanner, KeepsItsShardCountWhenOthersAreTaken) {
 }
 
 // ---- Equal bytes once ----
+
+TEST(SavePlanner, CutsShardsAboveShardBytesIntoAboutEqualParts) {
+  const std::vector<PlannedTensor> tensors = {Planned("a", 400), Planned("b", 300),
+                                              Planned("c", 300), Planned("d", 200),
+                                              Planned("e", 100, "other")};
+  EXPECT_THAT(NamesOf(PlanSave(tensors, {.sharded = true, .shard_bytes = 700}), tensors),
+              ElementsAre(ElementsAre("a", "b"), ElementsAre("c", "d"), ElementsAre("e")));
+  EXPECT_THAT(NamesOf(PlanSave(tensors, {.sharded = true, .shard_bytes = 2000}), tensors),
+              ElementsAre(ElementsAre("a", "b", "c", "d"), ElementsAre("e")));
+  EXPECT_THAT(NamesOf(PlanSave(tensors, {.shard_bytes = 1}), tensors),
+              ElementsAre(ElementsAre("a"), ElementsAre("b"), ElementsAre("c"), ElementsAre("d"),
+                          ElementsAre("e")))
+      << "a tensor is never cut";
+}
+
+TEST(SavePlanner, KeepsEveryShardWithinShardBytesOrASingleTensor) {
+  std::mt19937_64 random(TestSeed());
+  for (int round = 0; round < 200; ++round) {
+    std::vector<PlannedTensor> tensors;
+    std::vector<std::string> names(1 + random() % 40);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      names[i] = "t" + std::to_string(i);
+      tensors.push_back(Planned(names[i], random() % 2000));
+    }
+    const std::uint64_t limit = 1 + random() % 5000;
+    for (const ShardPlan& shard : PlanSave(tensors, {.shard_bytes = limit}).shards) {
+      std::uint64_t bytes = 0;
+      for (const PlacedTensor& placed : shard.tensors) bytes += tensors[placed.tensor].size_bytes;
+      EXPECT_TRUE(bytes <= limit || shard.tensors.size() == 1) << bytes << " of " << limit;
+    }
+  }
+}
+
+TEST(SavePlanner, SpreadsShardsOverDirectoriesTheLargestToTheEmptiest) {
+  const std::vector<PlannedTensor> tensors = {
+      Planned("a", 40 * kPageBytes), Planned("b", 10 * kPageBytes), Planned("c", 30 * kPageBytes),
+      Planned("d", 20 * kPageBytes)};
+  const SavePlan plan = PlanSave(tensors, {.directory_count = 2});
+  EXPECT_THAT(NamesOf(plan, tensors),
+              ElementsAre(UnorderedElementsAre("a", "b"), UnorderedElementsAre("c", "d")));
+  EXPECT_NE(plan.shards[0].directory, plan.shards[1].directory);
+  const SavePlan single = PlanSave(tensors, {.shard_bytes = 1, .directory_count = 2});
+  std::vector<std::uint64_t> bytes(2);
+  for (const ShardPlan& shard : single.shards) bytes[shard.directory] += shard.file_bytes;
+  EXPECT_THAT(bytes, ElementsAre(50 * kPageBytes, 50 * kPageBytes));
+}
+
+TEST(SavePlanner, UsesNoMoreDirectoriesThanThereAreTensors) {
+  const std::vector<PlannedTensor> tensors = {Planned("a", kPageBytes)};
+  EXPECT_EQ(PlanSave(tensors, {.directory_count = 3}).shards.size(), 1U);
+}
 
 TEST(SavePlanner, SharesAnExtentOnlyAmongEqualBytesOfOneShard) {
   const char bytes[8] = {};

@@ -34,6 +34,7 @@ OperationWord WordOf(FsOperation operation) {
     case FsOperation::kCreateDirectory: return {"mkdir", IoDirection::kWrite};
     case FsOperation::kRename: return {"rename", IoDirection::kWrite};
     case FsOperation::kRemove: return {"remove", IoDirection::kWrite};
+    case FsOperation::kLink: return {"link", IoDirection::kWrite};
     case FsOperation::kSyncDirectory: return {"sync directory", IoDirection::kWrite};
     case FsOperation::kLock: return {"lock", IoDirection::kWrite};
   }
@@ -252,6 +253,16 @@ void FaultyFileSystem::Rename(const std::string& from, const std::string& to) {
 void FaultyFileSystem::Remove(const std::string& path) {
   plan_.ThrowIfNext(FsOperation::kRemove, path);
   base_.Remove(path);
+}
+
+void FaultyFileSystem::CreateLink(const std::string& target, const std::string& path) {
+  plan_.ThrowIfNext(FsOperation::kLink, path);
+  base_.CreateLink(target, path);
+}
+
+std::optional<std::string> FaultyFileSystem::ReadLink(const std::string& path) {
+  plan_.ThrowIfNext(FsOperation::kStat, path);
+  return base_.ReadLink(path);
 }
 
 void FaultyFileSystem::SyncDirectory(const std::string& path) {

@@ -44,6 +44,7 @@ enum class FsOperation {
   kCreateDirectory,
   kRename,  // its path is "FROM to TO"
   kRemove,
+  kLink,
   kSyncDirectory,
   kLock,  // Lock and TryLock, of a path or of a file
 };
@@ -117,6 +118,8 @@ class FaultyFileSystem final : public FileSystem {
   void CreateDirectory(const std::string& path) override;
   void Rename(const std::string& from, const std::string& to) override;
   void Remove(const std::string& path) override;
+  void CreateLink(const std::string& target, const std::string& path) override;
+  std::optional<std::string> ReadLink(const std::string& path) override;
   void SyncDirectory(const std::string& path) override;
   LockResult Lock(const std::string& path) override;
   LockResult TryLock(const std::string& path) override;

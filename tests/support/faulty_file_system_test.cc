@@ -65,6 +65,7 @@ void UseEverything(FileSystem& fs) {
   fs.Lock("/d");
   fs.TryLock("/d");
   fs.Remove("/d/renamed");
+  fs.CreateLink("/d/target", "/d/link");
 }
 
 class FaultyFileSystemTest : public ::testing::Test {
@@ -109,14 +110,15 @@ TEST_F(FaultyFileSystemTest, TheLogNamesEveryCallOnceInOrder) {
     if (!again) operations.push_back(record.operation);
     EXPECT_FALSE(record.has_failed);
   }
-  EXPECT_THAT(operations,
-              ElementsAre(FsOperation::kCreateDirectory, FsOperation::kCreate, FsOperation::kAppend,
-                          FsOperation::kSync, FsOperation::kLock, FsOperation::kClose,
-                          FsOperation::kCreate, FsOperation::kReserve, FsOperation::kStat,
-                          FsOperation::kWrite, FsOperation::kDataSync, FsOperation::kOpen,
-                          FsOperation::kRead, FsOperation::kMap, FsOperation::kStat,
-                          FsOperation::kList, FsOperation::kRename, FsOperation::kSyncDirectory,
-                          FsOperation::kLock, FsOperation::kLock, FsOperation::kRemove));
+  EXPECT_THAT(
+      operations,
+      ElementsAre(FsOperation::kCreateDirectory, FsOperation::kCreate, FsOperation::kAppend,
+                  FsOperation::kSync, FsOperation::kLock, FsOperation::kClose, FsOperation::kCreate,
+                  FsOperation::kReserve, FsOperation::kStat, FsOperation::kWrite,
+                  FsOperation::kDataSync, FsOperation::kOpen, FsOperation::kRead, FsOperation::kMap,
+                  FsOperation::kStat, FsOperation::kList, FsOperation::kRename,
+                  FsOperation::kSyncDirectory, FsOperation::kLock, FsOperation::kLock,
+                  FsOperation::kRemove, FsOperation::kLink));
   EXPECT_EQ(fs_.log()[1].path, "/d/file");
 }
 

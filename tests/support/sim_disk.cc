@@ -22,13 +22,18 @@ void SimDisk::ExportTo(const std::string& directory) const {
     file->Append(AsBytes(*content));
     file->Close();
   }
+  for (const auto& [path, target] : links) {
+    // What was absolute on the disk is below `directory` now.
+    PosixFileSystem().CreateLink(std::filesystem::absolute(directory).string() + target,
+                                 directory + path);
+  }
 }
 
 bool operator==(const SimDisk& left, const SimDisk& right) {
   const auto same = [](const auto& a, const auto& b) {
     return a.first == b.first && (a.second == b.second || *a.second == *b.second);
   };
-  return left.directories == right.directories &&
+  return left.directories == right.directories && left.links == right.links &&
          std::equal(left.files.begin(), left.files.end(), right.files.begin(), right.files.end(),
                     same);
 }

@@ -12,8 +12,9 @@ namespace waypost {
 using SimContent = std::shared_ptr<const std::string>;
 
 struct SimDisk {
-  std::map<std::string, SimContent> files;  // by absolute path, "/ckpt/m.index"
-  std::set<std::string> directories;        // "/" is not among them
+  std::map<std::string, SimContent> files;   // by absolute path, "/ckpt/m.index"
+  std::set<std::string> directories;         // "/" is not among them
+  std::map<std::string, std::string> links;  // by absolute path: where they lead
 
   // nullptr when there is no such file.
   const std::string* Find(const std::string& path) const;

@@ -13,9 +13,9 @@ namespace {
 
 // Throws unless something has the name.
 SimPlace FindExisting(const SimModel& model, const std::string& path, const char* operation,
-                      IoDirection direction) {
+                      IoDirection direction, bool follow = true) {
   SimPlace place;
-  int errno_value = model.Find(path, place);
+  int errno_value = model.Find(path, place, follow);
   if (errno_value == 0 && !place.node) errno_value = ENOENT;
   if (errno_value != 0) throw ErrnoError(operation, path, errno_value, direction);
   return place;
@@ -111,7 +111,7 @@ std::optional<FileStat> SimFileSystem::Stat(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
   state_->CheckPower();
   SimPlace place;
-  if (state_->model.Find(path, place) != 0 || !place.node) return std::nullopt;
+  if (state_->model.Find(path, place, true) != 0 || !place.node) return std::nullopt;
   return FileStat{.size = place.node->live.size(),
                   .is_directory = place.node->is_directory,
                   .mtime_seconds = place.node->mtime_seconds,
@@ -158,9 +158,30 @@ void SimFileSystem::Rename(const std::string& from, const std::string& to) {
 void SimFileSystem::Remove(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
   state_->CountOperation();
-  const SimPlace place = FindExisting(state_->model, path, "remove", IoDirection::kWrite);
+  const SimPlace place = FindExisting(state_->model, path, "remove", IoDirection::kWrite, false);
   if (place.node->is_directory) throw ErrnoError("remove", path, EISDIR, IoDirection::kWrite);
   state_->model.ChangeNames({{place.directory, place.name, nullptr}});
+}
+
+void SimFileSystem::CreateLink(const std::string& target, const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  state_->CountOperation();
+  SimPlace place;
+  int errno_value = state_->model.Find(path, place);
+  if (errno_value == 0 && place.node) errno_value = EEXIST;
+  if (errno_value != 0) throw ErrnoError("link", path, errno_value, IoDirection::kWrite);
+  const SimNodePtr node = state_->model.MakeNode(false);
+  node->link_target = target;
+  state_->model.ChangeNames({{place.directory, place.name, node}});
+}
+
+std::optional<std::string> SimFileSystem::ReadLink(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  state_->CheckPower();
+  SimPlace place;
+  if (state_->model.Find(path, place) != 0 || !place.node) return std::nullopt;
+  if (place.node->link_target.empty()) return std::nullopt;
+  return place.node->link_target;
 }
 
 void SimFileSystem::SyncDirectory(const std::string& path) {

@@ -38,7 +38,7 @@ class SimFileSystem final : public FileSystem {
   // The operation with this number, counted from 0 at this call, fails and changes nothing, and so
   // does every call after it.  Operations are the calls that change the disk: Create, CreateData,
   // Append, Sync, Reserve, DataSync, each write of a backend, CreateDirectory, Rename, Remove,
-  // SyncDirectory.
+  // CreateLink, SyncDirectory.
   void CutPowerAt(std::uint64_t operation);
   // Operations done since then, or since the beginning.
   std::uint64_t operations() const;
@@ -65,6 +65,8 @@ class SimFileSystem final : public FileSystem {
   void CreateDirectory(const std::string& path) override;
   void Rename(const std::string& from, const std::string& to) override;
   void Remove(const std::string& path) override;
+  void CreateLink(const std::string& target, const std::string& path) override;
+  std::optional<std::string> ReadLink(const std::string& path) override;
   void SyncDirectory(const std::string& path) override;
   LockResult Lock(const std::string& path) override;
   LockResult TryLock(const std::string& path) override;

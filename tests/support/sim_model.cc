@@ -53,10 +53,15 @@ SimModel::SimModel(const SimDisk& disk) : SimModel() {
     node->live = *content;
     add(path, node);
   }
+  for (const auto& [path, target] : disk.links) {
+    const SimNodePtr node = MakeNode(false);
+    node->link_target = target;
+    add(path, node);
+  }
   SettleNames(*root_);
 }
 
-int SimModel::Find(const std::string& path, SimPlace& place) const {
+int SimModel::Find(const std::string& path, SimPlace& place, bool follow) const {
   if (path.empty()) return ENOENT;
   place = {.directory = nullptr, .name = "", .node = root_};
   for (const std::string& component : Components(path)) {
@@ -65,6 +70,9 @@ int SimModel::Find(const std::string& path, SimPlace& place) const {
     const SimNodePtr directory = place.node;
     const auto found = directory->live_names.find(component);
     place = {directory, component, found == directory->live_names.end() ? nullptr : found->second};
+  }
+  if (follow && place.node && !place.node->link_target.empty()) {
+    return Find(place.node->link_target, place, true);
   }
   return 0;
 }

@@ -50,6 +50,8 @@ struct SimNode {
   std::string live;  // what readers see now
   SimContent durable = std::make_shared<const std::string>();
   std::vector<SimChange> unsynced;
+  // Of a link; it never changes.
+  std::string link_target;
   // Of a directory.
   SimNames live_names;
   SimNames durable_names;
@@ -77,8 +79,9 @@ class SimModel {
   explicit SimModel(const SimDisk& disk);
 
   // 0, ENOENT when a directory on the way is missing, or ENOTDIR.  Knows "a//b", "./a" and ".."; a
-  // relative path starts at "/".
-  int Find(const std::string& path, SimPlace& place) const;
+  // relative path starts at "/".  Links on the way are not followed, the last one only when asked
+  // to.
+  int Find(const std::string& path, SimPlace& place, bool follow = false) const;
   SimNodePtr MakeNode(bool is_directory);
 
   void Write(SimNode& file, std::uint64_t offset, std::span<const std::byte> bytes);

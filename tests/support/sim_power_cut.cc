@@ -208,6 +208,8 @@ SimDisk SimPowerCut::MakeDisk(const Chosen& names, const Contents& contents) con
       if (node->is_directory) {
         disk.directories.insert(child);
         open.emplace_back(child, node.get());
+      } else if (!node->link_target.empty()) {
+        disk.links[child] = node->link_target;
       } else {
         disk.files[child] = ContentOf(node.get(), contents);
       }

@@ -35,6 +35,12 @@ class WrappedFileSystem : public FileSystem {
   void CreateDirectory(const std::string& path) override { base_.CreateDirectory(path); }
   void Rename(const std::string& from, const std::string& to) override { base_.Rename(from, to); }
   void Remove(const std::string& path) override { base_.Remove(path); }
+  void CreateLink(const std::string& target, const std::string& path) override {
+    base_.CreateLink(target, path);
+  }
+  std::optional<std::string> ReadLink(const std::string& path) override {
+    return base_.ReadLink(path);
+  }
   void SyncDirectory(const std::string& path) override { base_.SyncDirectory(path); }
   LockResult Lock(const std::string& path) override { return base_.Lock(path); }
   LockResult TryLock(const std::string& path) override { return base_.TryLock(path); }
