@@ -67,12 +67,18 @@ BufferPool::~BufferPool() {
   ::munmap(memory_, window_count_ * kWindowBytes);
 }
 
+PinnedBuffer BufferPool::Acquire() {
+  std::unique_lock lock(mutex_);
+  ++waiting_;
+  returned_.wait(lock, [&] { return !free_.empty(); });
+  --waiting_;
+  return TakeFree();
+}
+
 std::optional<PinnedBuffer> BufferPool::TryAcquire() {
   const std::lock_guard lock(mutex_);
-  if (free_.empty()) return std::nullopt;
-  std::byte* const window = free_.back();
-  free_.pop_back();
-  return PinnedBuffer(*this, {window, kWindowBytes});
+  if (free_.size() <= waiting_) return std::nullopt;
+  return TakeFree();
 }
 
 std::size_t BufferPool::available() const {
@@ -80,9 +86,17 @@ std::size_t BufferPool::available() const {
   return free_.size();
 }
 
+PinnedBuffer BufferPool::TakeFree() {
+  std::byte* const window = free_.back();
+  free_.pop_back();
+  return PinnedBuffer(*this, {window, kWindowBytes});
+}
+
 void BufferPool::Release(std::byte* window) noexcept {
+  // Under the lock: whoever gets this window may destroy the pool next.
   const std::lock_guard lock(mutex_);
   free_.push_back(window);
+  returned_.notify_one();
 }
 
 }  // namespace waypost

@@ -2,18 +2,24 @@
 //
 // One mapping, 2 MiB-aligned and advised to be huge pages (they double direct I/O's speed,
 // docs/performance.md), kept out of forked children.  The pool never grows: who finds it empty
-// waits for a transfer to end and asks again, and that back-pressure bounds the memory of saves and
-// restores.
+// waits for a window to come back, and that back-pressure bounds the memory of saves and restores.
+//
+// One pool serves several threads.  None of them can wait for ever as long as each keeps one rule:
+// whoever calls Acquire holds no window itself, or only windows that come back without its help.
+// Who waits comes first: TryAcquire leaves the window that a waiter is about to get.
 //
 // Threads:  any; the pool is guarded by a mutex.
 // Lifetime: the pool must outlive its buffers.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
+
+#include "base/units.h"
 
 namespace waypost {
 
@@ -46,20 +52,27 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // nullopt when every window is in use.
+  // Waits until a window is free.
+  PinnedBuffer Acquire();
+  // nullopt when every window is in use or waited for.
   std::optional<PinnedBuffer> TryAcquire();
 
   std::size_t window_count() const noexcept { return window_count_; }
+  // All windows, one after the other.
+  std::span<std::byte> memory() const noexcept { return {memory_, window_count_ * kWindowBytes}; }
   std::size_t available() const;
 
  private:
   friend class PinnedBuffer;
+  PinnedBuffer TakeFree();  // Requires: mutex_ is held, and a window is free.
   void Release(std::byte* window) noexcept;
 
   std::size_t window_count_;
   std::byte* memory_ = nullptr;
   mutable std::mutex mutex_;
+  std::condition_variable returned_;
   std::vector<std::byte*> free_;  // Guarded by mutex_.
+  std::size_t waiting_ = 0;       // Guarded by mutex_: calls of Acquire.
 };
 
 }  // namespace waypost
