@@ -10,10 +10,10 @@
 #include "format/bundle_files.h"
 #include "format/bundle_names.h"
 #include "format/string_tensor.h"
+#include "format/variant_check.h"
 #include "inspect/checkpoint.h"
 #include "inspect/terminal.h"
 #include "inspect/text.h"
-#include "inspect/variant_check.h"
 
 namespace waypost::tool {
 namespace {
