@@ -24,6 +24,8 @@ class Device {
   virtual ~Device() = default;
   virtual std::string_view name() const noexcept = 0;  // "host", "cuda:0"
   virtual bool Owns(const void* address) const noexcept = 0;
+  // Whether the CPU may read and write this device's memory itself, without a copy.
+  virtual bool IsHostMemory() const noexcept { return false; }
 
   // `source` or `target` is this device's memory, the other side host memory that stays until the
   // ticket was waited for.  `stream`: the caller's stream (a cudaStream_t on CUDA; ignored on the

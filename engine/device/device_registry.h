@@ -14,6 +14,7 @@ class DeviceRegistry {
   explicit DeviceRegistry(std::vector<std::unique_ptr<Device>> devices);
 
   Device& OwnerOf(const void* address) const noexcept;
+  Device& host() const noexcept { return *devices_.back(); }
 
  private:
   std::vector<std::unique_ptr<Device>> devices_;

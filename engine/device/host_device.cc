@@ -9,6 +9,7 @@ class HostDevice final : public Device {
  public:
   std::string_view name() const noexcept override { return "host"; }
   bool Owns(const void* /*address*/) const noexcept override { return true; }
+  bool IsHostMemory() const noexcept override { return true; }
 
   Ticket StartCopyToHost(std::span<std::byte> target, const std::byte* source,
                          void* /*stream*/) override {
