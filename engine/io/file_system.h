@@ -66,6 +66,10 @@ class MappedFile {
  public:
   virtual ~MappedFile() = default;
   virtual std::span<const std::byte> bytes() const noexcept = 0;
+  // Brings [begin, end) of the file into memory, so that a block that cannot be read shows here and
+  // not as a SIGBUS where it is touched.  0 or the errno; 0 also where nobody can tell.  What is
+  // cut off or evicted afterwards is not seen.
+  virtual int Populate(std::uint64_t /*begin*/, std::uint64_t /*end*/) const noexcept { return 0; }
 };
 
 // A file read or written at offsets through an IoBackend.

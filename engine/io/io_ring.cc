@@ -36,6 +36,17 @@ void IoRing::Read(DataFile& file, std::span<std::byte> data, std::uint64_t offse
   Start({IoRequest::Kind::kRead, &file, data.data(), data.size(), offset}, client, tag);
 }
 
+void IoRing::ReadThroughCache(DataFile& file, std::span<std::byte> data, std::uint64_t offset,
+                              Client& client, std::uint64_t tag) {
+  Start({.kind = IoRequest::Kind::kRead,
+         .file = &file,
+         .data = data.data(),
+         .size = data.size(),
+         .offset = offset,
+         .through_cache = true},
+        client, tag);
+}
+
 bool IoRing::WaitOne() {
   if (in_flight() == 0) return false;
   for (bool ended = false; !ended;) {

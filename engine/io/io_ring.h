@@ -42,6 +42,9 @@ class IoRing {
              std::uint64_t tag);
   void Read(DataFile& file, std::span<std::byte> data, std::uint64_t offset, Client& client,
             std::uint64_t tag);
+  // The same for bytes that are in the page cache (DataFile::CachedBytes): through it.
+  void ReadThroughCache(DataFile& file, std::span<std::byte> data, std::uint64_t offset,
+                        Client& client, std::uint64_t tag);
 
   // Waits until at least one transfer has ended.  False when none is in flight.
   bool WaitOne();
