@@ -8,7 +8,6 @@
 #include "base/units.h"
 #include "manage/engine_impl.h"
 #include "restore/bundle_reader.h"
-#include "restore/tensor_loader.h"
 #include "restore/tensor_restorer.h"
 
 namespace waypost {
@@ -64,9 +63,8 @@ void Engine::Impl::Restore(const std::string& prefix, std::span<const NamedTenso
                            const RestoreOptions& options) {
   const std::scoped_lock lock(work_mutex_);
   const BundleReader reader(fs_, prefix);
-  TensorLoader loader(pool_, ring_);
-  RestoreTensors(reader, loader, devices_, tensors, options.stream,
-                 fmt::format("restore {}", prefix));
+  TensorRestorer(reader, devices_, tensors, options.stream, fmt::format("restore {}", prefix))
+      .Restore({.fs = fs_, .pool = pool_});
 }
 
 Engine::Engine(const EngineOptions& options)

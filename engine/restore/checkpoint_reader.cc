@@ -39,23 +39,24 @@ CheckpointReader::TensorInfo InfoOf(const StoredTensor& tensor) {
 class CheckpointReader::Impl {
  public:
   explicit Impl(const std::string& prefix)
-      : bundle(PosixFileSystem(), prefix),
-        pool(kReaderWindows),
-        ring(PosixFileSystem().MakeIoBackend()),
-        devices(HostOnly()) {}
+      : bundle(PosixFileSystem(), prefix), devices(HostOnly()) {}
 
   void Read(const NamedTensor& target) {
     const std::scoped_lock lock(mutex);
-    TensorLoader loader(pool, ring);
-    RestoreTensors(bundle, loader, devices, std::span(&target, 1), nullptr,
+    if (!pool) {
+      pool.emplace(kReaderWindows);
+      loader.emplace(PosixFileSystem(), *pool);
+    }
+    RestoreTensors(bundle, *loader, devices, std::span(&target, 1), nullptr,
                    fmt::format("read {}", bundle.prefix()));
   }
 
   BundleReader bundle;
-  std::mutex mutex;  // guards pool and ring: readers may be shared between threads
-  BufferPool pool;
-  IoRing ring;
   DeviceRegistry devices;
+  std::mutex mutex;  // readers may be shared between threads
+  // Made by the first Read.  Guarded by mutex.
+  std::optional<BufferPool> pool;
+  std::optional<TensorLoader> loader;
 };
 
 CheckpointReader::CheckpointReader(const std::string& prefix)
