@@ -8,7 +8,6 @@
 #include "base/units.h"
 #include "manage/engine_impl.h"
 #include "restore/bundle_reader.h"
-#include "restore/tensor_restorer.h"
 
 namespace waypost {
 namespace {
@@ -63,8 +62,16 @@ void Engine::Impl::Restore(const std::string& prefix, std::span<const NamedTenso
                            const RestoreOptions& options) {
   const std::scoped_lock lock(work_mutex_);
   const BundleReader reader(fs_, prefix);
-  TensorRestorer(reader, devices_, tensors, options.stream, fmt::format("restore {}", prefix))
-      .Restore({.fs = fs_, .pool = pool_});
+  TensorRestorer restorer(reader, devices_, tensors, options.stream,
+                          fmt::format("restore {}", prefix));
+  Fill(restorer, options);
+}
+
+void Engine::Impl::Fill(TensorRestorer& restorer, const RestoreOptions& options) {
+  const LoadResources resources = {.fs = fs_, .pool = pool_, .threads_max = options.threads_max};
+  if (options.verify_first) restorer.Verify(resources);
+  restorer.Restore(resources, options.restore_sequentially ? TensorRestorer::Order::kSequential
+                                                           : TensorRestorer::Order::kParallel);
 }
 
 Engine::Engine(const EngineOptions& options)
@@ -82,6 +89,13 @@ SaveHandle SaveAsync(Engine& engine, const std::string& prefix,
 void Restore(Engine& engine, const std::string& prefix, std::span<const NamedTensor> tensors,
              const RestoreOptions& options) {
   engine.impl().Restore(prefix, tensors, options);
+}
+
+RestoredCheckpoint RestoreLatest(Engine& engine, const std::string& directory,
+                                 std::span<const NamedTensor> tensors,
+                                 const RestoreOptions& options,
+                                 const std::string& latest_filename) {
+  return engine.impl().RestoreLatest(directory, tensors, options, latest_filename);
 }
 
 }  // namespace waypost

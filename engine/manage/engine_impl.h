@@ -15,6 +15,7 @@
 #include "io/file_system.h"
 #include "io/io_ring.h"
 #include "memory/buffer_pool.h"
+#include "restore/tensor_restorer.h"
 #include "save/save_job.h"
 #include "waypost/engine.h"
 
@@ -36,9 +37,18 @@ class Engine::Impl {
   void Restore(const std::string& prefix, std::span<const NamedTensor> tensors,
                const RestoreOptions& options);
 
+  RestoredCheckpoint RestoreLatest(const std::string& directory,
+                                   std::span<const NamedTensor> tensors,
+                                   const RestoreOptions& options,
+                                   const std::string& latest_filename);
+
   FileSystem& fs() const noexcept { return fs_; }
 
  private:
+  class LatestRestore;  // restore_latest.cc
+
+  void Fill(TensorRestorer& restorer, const RestoreOptions& options);
+
   FileSystem& fs_;
   DeviceRegistry devices_;
   // One save or restore at a time uses pool and ring.

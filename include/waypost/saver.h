@@ -30,6 +30,8 @@ struct SaverOptions {
   double keep_checkpoint_every_n_hours = 10000.0;
   // One data file a device.
   bool sharded = false;
+  // Restores with RestoreOptions::restore_sequentially, in the order of the variables' names.
+  bool restore_sequentially = false;
   // Scope of the saver's nodes in the graph; "" is "save", made unique.
   std::string name = {};
   // Seconds since 1970, for retention's rules.  Empty: the system's clock.
@@ -76,7 +78,12 @@ class Saver {
   // Fills the session's variables from a checkpoint.  Errors as waypost::Restore; kNotFound for a
   // prefix that names no checkpoint.  After a RestoreError the session refuses to save the
   // undefined variables until they are bound, initialised or restored again.
-  void Restore(Session& session, const std::string& save_path);
+  void Restore(Session& session, const std::string& save_path, const RestoreOptions& options = {});
+  // The same from the newest whole checkpoint that the state file of `directory` names, as
+  // waypost::RestoreLatest.
+  RestoredCheckpoint RestoreLatest(Session& session, const std::string& directory,
+                                   const RestoreOptions& options = {},
+                                   const std::string& latest_filename = {});
 
   // Prefixes that retention counts, oldest first.
   std::vector<std::string> last_checkpoints() const;
