@@ -4,7 +4,9 @@
 // makes the IoBackend), so that a test can fail the n-th call (tests/support/faulty_file_system.h)
 // and a simulated disk can lose what was not synced (tests/support/sim_file_system.h).
 //
-// Threads:  a FileSystem may be used by many threads at once, each object it makes by one.
+// Threads:  a FileSystem may be used by many threads at once, each object it makes by one; a
+// DataFile
+//           may be read by many, each through a backend of its own.
 // Errors:   Error with operation, path and reason; nothing returns an error that can be overlooked.
 // Lifetime: files, locks, mappings and backends must not outlive their FileSystem.
 #pragma once
