@@ -3,17 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <unordered_map>
 
-#include "base/bytes.h"
 #include "commands.h"
 #include "format/bundle_files.h"
 #include "format/bundle_names.h"
-#include "format/string_tensor.h"
 #include "inspect/checkpoint.h"
 #include "inspect/terminal.h"
 #include "inspect/text.h"
-#include "inspect/variant_check.h"
+#include "restore/part_checker.h"
 
 namespace waypost::tool {
 namespace {
@@ -23,49 +20,25 @@ struct VerifyOptions {
   bool json = false;
 };
 
-// Collects what is damaged; TensorLoader checks the fixed-width tensors, this the others.
-class DamageCollector final : public PartConsumer {
+// Collects what is damaged, and goes on.
+class DamageCollector final : public PartChecker {
  public:
   DamageCollector(const BundleReader& reader, Progress& progress, std::vector<std::string>& damage)
-      : reader_(reader), progress_(progress), damage_(damage) {}
+      : PartChecker(reader), progress_(progress), damage_(damage) {}
 
-  void OnBytes(const LoadPart& part, std::uint64_t /*offset*/,
+  void OnBytes(const LoadPart& part, std::uint64_t offset,
                std::span<const std::byte> bytes) override {
     progress_.Advance(bytes.size());
-    if (ElementBytes(part.tensor->dtype) == 0) encoded_[part.extent] += AsText(bytes);
+    PartChecker::OnBytes(part, offset, bytes);
   }
-
-  void OnPartDone(const LoadPart& part) override {
-    if (ElementBytes(part.tensor->dtype) != 0) return;
-    try {
-      CheckEncoded(part, encoded_[part.extent]);
-    } catch (const Error& error) {
-      OnDamage(part, error);
-    }
-    encoded_.erase(part.extent);
-  }
-
   void OnDamage(const LoadPart& part, const Error& error) override {
     damage_.emplace_back(error.what());
-    encoded_.erase(part.extent);
+    Forget(part);
   }
 
  private:
-  void CheckEncoded(const LoadPart& part, const std::string& bytes) const {
-    const auto count = static_cast<std::uint64_t>(
-        ElementCount(SliceShape(part.tensor->shape, part.extent->slice)));
-    const std::string context = PartContext(reader_, part);
-    if (part.tensor->dtype == DType::kString) {
-      DecodeStrings(AsBytes(bytes), count, part.extent->crc32c, context);
-    } else {
-      CheckVariants(AsBytes(bytes), count, part.extent->crc32c, context);
-    }
-  }
-
-  const BundleReader& reader_;
   Progress& progress_;
   std::vector<std::string>& damage_;
-  std::unordered_map<const StoredExtent*, std::string> encoded_;  // of the parts under way
 };
 
 void CheckMeta(const BundleReader& reader, std::vector<std::string>& damage) {
@@ -94,14 +67,9 @@ Findings VerifyCheckpoint(const std::string& prefix) {
     Checkpoint checkpoint(prefix);
     findings.tensor_count = checkpoint.tensors().size();
     findings.size_bytes = checkpoint.size_bytes();
-    std::vector<LoadPart> parts;
-    for (const StoredTensor& tensor : checkpoint.tensors()) {
-      for (const StoredExtent& extent : tensor.extents)
-        parts.push_back(WholeExtent(tensor, extent));
-    }
     Progress progress(findings.size_bytes);
     DamageCollector collector(checkpoint.reader(), progress, findings.damage);
-    checkpoint.loader().Load(checkpoint.reader(), std::move(parts), collector);
+    checkpoint.loader().Load(checkpoint.reader(), AllParts(checkpoint.reader().index()), collector);
     CheckMeta(checkpoint.reader(), findings.damage);
   } catch (const Error& error) {
     if (StatusOf(error) != kFoundWanting) throw;

@@ -4,7 +4,9 @@
 // makes the IoBackend), so that a test can fail the n-th call (tests/support/faulty_file_system.h)
 // and a simulated disk can lose what was not synced (tests/support/sim_file_system.h).
 //
-// Threads:  a FileSystem may be used by many threads at once, each object it makes by one.
+// Threads:  a FileSystem may be used by many threads at once, each object it makes by one; a
+// DataFile
+//           may be read by many, each through a backend of its own.
 // Errors:   Error with operation, path and reason; nothing returns an error that can be overlooked.
 // Lifetime: files, locks, mappings and backends must not outlive their FileSystem.
 #pragma once
@@ -66,6 +68,10 @@ class MappedFile {
  public:
   virtual ~MappedFile() = default;
   virtual std::span<const std::byte> bytes() const noexcept = 0;
+  // Brings [begin, end) of the file into memory, so that a block that cannot be read shows here and
+  // not as a SIGBUS where it is touched.  0 or the errno; 0 also where nobody can tell.  What is
+  // cut off or evicted afterwards is not seen.
+  virtual int Populate(std::uint64_t /*begin*/, std::uint64_t /*end*/) const noexcept { return 0; }
 };
 
 // A file read or written at offsets through an IoBackend.

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/errno_error.h"
+#include "base/units.h"
 #include "io/page_cache.h"
 
 namespace waypost {
@@ -183,6 +184,19 @@ PosixMappedFile::PosixMappedFile(int fd, const std::string& path) {
   void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (address == MAP_FAILED) throw ErrnoError("map", path, errno, IoDirection::kRead);
   bytes_ = {static_cast<const std::byte*>(address), size};
+}
+
+int PosixMappedFile::Populate(std::uint64_t begin, std::uint64_t end) const noexcept {
+  WAYPOST_CHECK(begin <= end && end <= bytes_.size());
+  if (begin == end) return 0;
+  const std::uint64_t page_begin = AlignDown(begin, kPageBytes);
+  auto* const address = const_cast<std::byte*>(bytes_.data()) + page_begin;
+  if (RetryInterrupted([&] { return ::madvise(address, end - page_begin, MADV_POPULATE_READ); }) ==
+      0) {
+    return 0;
+  }
+  // Any other error is about the advice (Linux before 5.14), not about the pages.
+  return errno == EFAULT || errno == EHWPOISON ? EIO : 0;
 }
 
 PosixMappedFile::~PosixMappedFile() {

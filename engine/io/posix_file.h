@@ -106,6 +106,7 @@ class PosixMappedFile final : public MappedFile {
   PosixMappedFile& operator=(const PosixMappedFile&) = delete;
 
   std::span<const std::byte> bytes() const noexcept override { return bytes_; }
+  int Populate(std::uint64_t begin, std::uint64_t end) const noexcept override;
 
  private:
   std::span<const std::byte> bytes_;

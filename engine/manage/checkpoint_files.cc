@@ -1,5 +1,7 @@
 // Which files stand for a checkpoint: V2's index, V1's single file, or a shard of V1's sharded
 // form.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "format/bundle_names.h"
@@ -68,6 +70,12 @@ std::optional<FileStat> FindCheckpoint(FileSystem& fs, const std::string& prefix
 
 bool CheckpointExists(FileSystem& fs, const std::string& prefix) {
   return FindCheckpoint(fs, prefix).has_value();
+}
+
+void RequireNotV1(FileSystem& fs, const std::string& prefix, std::string_view operation) {
+  if (FindFile(fs, IndexPath(prefix)) || !CheckpointExists(fs, prefix)) return;
+  throw Error(Code::kUnimplemented,
+              fmt::format("{} {}: checkpoints of format V1 cannot be read yet", operation, prefix));
 }
 
 std::optional<double> CheckpointMtime(FileSystem& fs, const std::string& prefix) {

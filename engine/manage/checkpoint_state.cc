@@ -92,6 +92,21 @@ std::optional<std::string> LatestCheckpoint(FileSystem& fs, const std::string& d
   return std::nullopt;
 }
 
+std::optional<std::string> LatestCheckpoint(FileSystem& fs, const std::string& directory,
+                                            const LatestCheckpointOptions& options) {
+  if (!options.verified) return LatestCheckpoint(fs, directory, options.latest_filename);
+  const std::optional<CheckpointState> state =
+      GetCheckpointState(fs, directory, options.latest_filename);
+  if (!state) return std::nullopt;
+  std::vector<SkippedCheckpoint> skipped;
+  std::optional<std::string> whole = FindWhole(fs, *state, skipped);
+  for (const SkippedCheckpoint& checkpoint : skipped) {
+    LogWarning(
+        fmt::format("checkpoint {} is passed over: {}", checkpoint.prefix, checkpoint.reason));
+  }
+  return whole;
+}
+
 void UpdateCheckpointState(FileSystem& fs, const std::string& directory,
                            const std::string& model_checkpoint_path,
                            const UpdateCheckpointStateOptions& options) {
@@ -110,6 +125,11 @@ std::optional<CheckpointState> GetCheckpointState(const std::string& directory,
 std::optional<std::string> LatestCheckpoint(const std::string& directory,
                                             const std::string& latest_filename) {
   return LatestCheckpoint(PosixFileSystem(), directory, latest_filename);
+}
+
+std::optional<std::string> LatestCheckpoint(const std::string& directory,
+                                            const LatestCheckpointOptions& options) {
+  return LatestCheckpoint(PosixFileSystem(), directory, options);
 }
 
 void UpdateCheckpointState(const std::string& directory, const std::string& model_checkpoint_path,

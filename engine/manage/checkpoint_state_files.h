@@ -8,9 +8,12 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "io/file_system.h"
 #include "waypost/checkpoint_state.h"
+#include "waypost/error.h"
 
 namespace waypost {
 
@@ -29,7 +32,23 @@ std::optional<std::string> LatestCheckpoint(FileSystem& fs, const std::string& d
 void UpdateCheckpointState(FileSystem& fs, const std::string& directory,
                            const std::string& model_checkpoint_path,
                            const UpdateCheckpointStateOptions& options = {});
+std::optional<std::string> LatestCheckpoint(FileSystem& fs, const std::string& directory,
+                                            const LatestCheckpointOptions& options);
 bool CheckpointExists(FileSystem& fs, const std::string& prefix);
+// kUnimplemented for a checkpoint of format V1; what is not there at all shows when it is opened.
+// `operation`: "restore".
+void RequireNotV1(FileSystem& fs, const std::string& prefix, std::string_view operation);
+
+// The checkpoints that a state names, each once: the latest, then the others from the newest to the
+// oldest.
+std::vector<std::string> NewestFirst(const CheckpointState& state);
+// Whether an error says that a checkpoint is damaged or missing, so that an older one is to be
+// tried.
+bool IsFaultOfCheckpoint(const Error& error) noexcept;
+// The first of them that is whole, all of its tensors read and checked; those passed over go to
+// `skipped`.
+std::optional<std::string> FindWhole(FileSystem& fs, const CheckpointState& state,
+                                     std::vector<SkippedCheckpoint>& skipped);
 // When the checkpoint was written, in seconds since 1970; nullopt when there is none.
 std::optional<double> CheckpointMtime(FileSystem& fs, const std::string& prefix);
 

@@ -13,8 +13,6 @@
 #include "manage/same_path.h"
 #include "memory/huge_pages.h"
 #include "restore/bundle_reader.h"
-#include "restore/tensor_loader.h"
-#include "restore/tensor_restorer.h"
 
 namespace waypost {
 namespace {
@@ -148,10 +146,16 @@ void Engine::Impl::Restore(const std::string& prefix, std::span<const NamedTenso
   process_.Require("restore");
   const std::scoped_lock lock(restore_mutex_);
   const BundleReader reader(fs_, prefix);
-  IoRing ring(fs_.MakeIoBackend({.staging = pool_.memory()}));
-  TensorLoader loader(pool_, ring);
-  RestoreTensors(reader, loader, devices_, tensors, options.stream,
-                 fmt::format("restore {}", prefix));
+  TensorRestorer restorer(reader, devices_, tensors, options.stream,
+                          fmt::format("restore {}", prefix));
+  Fill(restorer, options);
+}
+
+void Engine::Impl::Fill(TensorRestorer& restorer, const RestoreOptions& options) {
+  const LoadResources resources = {.fs = fs_, .pool = pool_, .threads_max = options.threads_max};
+  if (options.verify_first) restorer.Verify(resources);
+  restorer.Restore(resources, options.restore_sequentially ? TensorRestorer::Order::kSequential
+                                                           : TensorRestorer::Order::kParallel);
 }
 
 Engine::Engine(const EngineOptions& options)
@@ -176,6 +180,13 @@ SaveHandle SaveAsync(Engine& engine, const std::string& prefix,
 void Restore(Engine& engine, const std::string& prefix, std::span<const NamedTensor> tensors,
              const RestoreOptions& options) {
   engine.impl().Restore(prefix, tensors, options);
+}
+
+RestoredCheckpoint RestoreLatest(Engine& engine, const std::string& directory,
+                                 std::span<const NamedTensor> tensors,
+                                 const RestoreOptions& options,
+                                 const std::string& latest_filename) {
+  return engine.impl().RestoreLatest(directory, tensors, options, latest_filename);
 }
 
 }  // namespace waypost

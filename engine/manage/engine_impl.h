@@ -18,6 +18,7 @@
 #include "io/file_system.h"
 #include "manage/save_threads.h"
 #include "memory/buffer_pool.h"
+#include "restore/tensor_restorer.h"
 #include "save/plan_cache.h"
 #include "save/rate_cap.h"
 #include "save/save_job.h"
@@ -41,10 +42,19 @@ class Engine::Impl {
   void Restore(const std::string& prefix, std::span<const NamedTensor> tensors,
                const RestoreOptions& options);
 
+  RestoredCheckpoint RestoreLatest(const std::string& directory,
+                                   std::span<const NamedTensor> tensors,
+                                   const RestoreOptions& options,
+                                   const std::string& latest_filename);
+
   FileSystem& fs() const noexcept { return fs_; }
   const OwnProcess& process() const noexcept { return process_; }
 
  private:
+  class LatestRestore;  // restore_latest.cc
+
+  void Fill(TensorRestorer& restorer, const RestoreOptions& options);
+
   SaveParts Parts();
   void WaitForEarlierSaves(const std::string& prefix);
   BufferPool& FullCopyPool(std::size_t windows);

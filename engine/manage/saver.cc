@@ -124,22 +124,23 @@ class Saver::Impl {
     return save;
   }
 
-  void Restore(Session& session, const std::string& save_path) {
+  void Restore(Session& session, const std::string& save_path, const RestoreOptions& options) {
     Engine::Impl& engine = session.engine().impl();
-    session.WaitForPendingSaves();
     RequireReadable(engine.fs(), save_path);
-    std::vector<NamedTensor> tensors;
-    for (const Variable& variable : variables_) {
-      tensors.push_back(Named(variable, session.Value(variable)));
-    }
-    try {
-      engine.Restore(save_path, tensors, {});
-    } catch (const RestoreError& error) {
-      Mark(session, error.assigned(), false);
-      Mark(session, error.undefined(), true);
-      throw;
-    }
-    for (const Variable& variable : variables_) session.SetUndefined(variable, false);
+    Fill(session, [&](const std::vector<NamedTensor>& tensors) {
+      engine.Restore(save_path, tensors, WithMine(options));
+    });
+  }
+
+  RestoredCheckpoint RestoreLatest(Session& session, const std::string& directory,
+                                   const RestoreOptions& options,
+                                   const std::string& latest_filename) {
+    RestoredCheckpoint restored;
+    Fill(session, [&](const std::vector<NamedTensor>& tensors) {
+      restored = session.engine().impl().RestoreLatest(directory, tensors, WithMine(options),
+                                                       latest_filename);
+    });
+    return restored;
   }
 
   void Wait(void (SaveHandle::*wait)()) {
@@ -240,11 +241,32 @@ class Saver::Impl {
     if (prefix.empty())
       throw Error(Code::kInvalidArgument, "restore: the checkpoint's path is empty");
     if (fs.Stat(IndexPath(prefix))) return;
-    if (CheckpointExists(fs, prefix)) {
-      throw Error(Code::kUnimplemented,
-                  fmt::format("restore {}: checkpoints of format V1 cannot be read yet", prefix));
-    }
+    RequireNotV1(fs, prefix, "restore");
     throw Error(Code::kNotFound, fmt::format("restore {}: no such checkpoint", prefix));
+  }
+
+  RestoreOptions WithMine(RestoreOptions options) const {
+    options.restore_sequentially = options.restore_sequentially || options_.restore_sequentially;
+    return options;
+  }
+
+  // Lets `restore` fill the session's variables, and marks those that a failure leaves undefined.
+  template <typename Restore>
+  void Fill(Session& session, Restore&& restore) const {
+    session.WaitForPendingSaves();
+    std::vector<NamedTensor> tensors;
+    tensors.reserve(variables_.size());
+    for (const Variable& variable : variables_) {
+      tensors.push_back(Named(variable, session.Value(variable)));
+    }
+    try {
+      restore(tensors);
+    } catch (const RestoreError& error) {
+      Mark(session, error.assigned(), false);
+      Mark(session, error.undefined(), true);
+      throw;
+    }
+    for (const Variable& variable : variables_) session.SetUndefined(variable, false);
   }
 
   void Mark(Session& session, const std::vector<std::string>& names, bool undefined) const {
@@ -286,8 +308,14 @@ SaveHandle Saver::SaveAsync(Session& session, const std::string& save_path,
 void Saver::WaitStaged() { impl_->Wait(&SaveHandle::WaitStaged); }
 void Saver::WaitCommitted() { impl_->Wait(&SaveHandle::WaitCommitted); }
 
-void Saver::Restore(Session& session, const std::string& save_path) {
-  impl_->Restore(session, save_path);
+void Saver::Restore(Session& session, const std::string& save_path, const RestoreOptions& options) {
+  impl_->Restore(session, save_path, options);
+}
+
+RestoredCheckpoint Saver::RestoreLatest(Session& session, const std::string& directory,
+                                        const RestoreOptions& options,
+                                        const std::string& latest_filename) {
+  return impl_->RestoreLatest(session, directory, options, latest_filename);
 }
 
 std::vector<std::string> Saver::last_checkpoints() const { return impl_->last_checkpoints(); }

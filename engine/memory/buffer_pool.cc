@@ -68,20 +68,28 @@ BufferPool::~BufferPool() {
   ::munmap(memory_, window_count_ * kWindowBytes);
 }
 
-std::optional<PinnedBuffer> BufferPool::TryAcquire() {
-  const std::lock_guard lock(mutex_);
-  if (free_.empty()) return std::nullopt;
-  std::byte* const window = free_.back();
-  free_.pop_back();
-  return PinnedBuffer(*this, {window, kWindowBytes});
-}
-
 PinnedBuffer BufferPool::Acquire() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++waiting_;
+  }
   while (true) {
     const std::uint64_t seen = returned_->version();
-    if (std::optional<PinnedBuffer> window = TryAcquire()) return std::move(*window);
+    {
+      const std::lock_guard lock(mutex_);
+      if (!free_.empty()) {
+        --waiting_;
+        return TakeFree();
+      }
+    }
     returned_->WaitPast(seen);
   }
+}
+
+std::optional<PinnedBuffer> BufferPool::TryAcquire() {
+  const std::lock_guard lock(mutex_);
+  if (free_.size() <= waiting_) return std::nullopt;
+  return TakeFree();
 }
 
 std::span<std::byte> BufferPool::memory() const noexcept {
@@ -93,11 +101,16 @@ std::size_t BufferPool::available() const {
   return free_.size();
 }
 
+PinnedBuffer BufferPool::TakeFree() {
+  std::byte* const window = free_.back();
+  free_.pop_back();
+  return PinnedBuffer(*this, {window, kWindowBytes});
+}
+
 void BufferPool::Release(std::byte* window) noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    free_.push_back(window);
-  }
+  // Under the lock: whoever gets this window may destroy the pool next.
+  const std::lock_guard lock(mutex_);
+  free_.push_back(window);
   returned_->Notify();
 }
 

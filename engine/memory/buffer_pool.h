@@ -4,6 +4,10 @@
 // docs/performance.md), kept out of forked children.  The pool never grows: who finds it empty
 // waits for a window to come back, and that back-pressure bounds the memory of saves and restores.
 //
+// One pool serves several threads.  None of them can wait for ever as long as each keeps one rule:
+// whoever calls Acquire holds no window itself, or only windows that come back without its help.
+// Who waits comes first: TryAcquire leaves the window that a waiter is about to get.
+//
 // Threads:  any; the pool is guarded by a mutex.
 // Lifetime: the pool must outlive its buffers.
 #pragma once
@@ -49,10 +53,10 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // nullopt when every window is in use.
-  std::optional<PinnedBuffer> TryAcquire();
-  // Waits until a window is free.  Whoever holds windows meanwhile must be sure to give one back.
+  // Waits until a window is free.
   PinnedBuffer Acquire();
+  // nullopt when every window is in use or waited for.
+  std::optional<PinnedBuffer> TryAcquire();
 
   Signal& returned() const noexcept { return *returned_; }
   std::size_t window_count() const noexcept { return window_count_; }
@@ -62,6 +66,7 @@ class BufferPool {
 
  private:
   friend class PinnedBuffer;
+  PinnedBuffer TakeFree();  // Requires: mutex_ is held, and a window is free.
   void Release(std::byte* window) noexcept;
 
   std::size_t window_count_;
@@ -70,6 +75,7 @@ class BufferPool {
   Signal* returned_;
   mutable std::mutex mutex_;
   std::vector<std::byte*> free_;  // Guarded by mutex_.
+  std::size_t waiting_ = 0;       // Guarded by mutex_: calls of Acquire.
 };
 
 }  // namespace waypost

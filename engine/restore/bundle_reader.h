@@ -4,10 +4,9 @@
 // the data files it names are opened, and the index is looked at again: if it changed meanwhile,
 // all is done over. After that the open files hold the checkpoint, whatever happens to the names.
 //
-// Threads:  the index is read-only; data files are used by one thread at a time.
+// Threads:  any, at once: the index is read-only, and reads of a data file share nothing.
 // Errors:   kNotFound without an index; kDataLoss for a damaged one; a missing data file shows when
-// one of
-//           its tensors is asked for (TensorFlow does the same).
+//           one of its tensors is asked for (TensorFlow does the same).
 #pragma once
 
 #include <memory>

@@ -2,18 +2,28 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <mutex>
+#include <new>
+#include <utility>
 
+#include "base/escape.h"
+#include "base/log.h"
 #include "device/device_registry.h"
 #include "restore/bundle_reader.h"
 #include "restore/tensor_loader.h"
+#include "restore/tensor_mapper.h"
 #include "restore/tensor_restorer.h"
+#include "restore/tensor_stream.h"
 
 namespace waypost {
 namespace {
 
 // Two windows are enough to read one while the other is consumed.
 constexpr std::size_t kReaderWindows = 2;
+
+// Cache lines do not straddle two tensors.
+constexpr std::align_val_t kCopyAlignment{64};
 
 DeviceRegistry HostOnly() {
   std::vector<std::unique_ptr<Device>> devices;
@@ -39,23 +49,62 @@ CheckpointReader::TensorInfo InfoOf(const StoredTensor& tensor) {
 class CheckpointReader::Impl {
  public:
   explicit Impl(const std::string& prefix)
-      : bundle(PosixFileSystem(), prefix),
-        pool(kReaderWindows),
-        ring(PosixFileSystem().MakeIoBackend()),
-        devices(HostOnly()) {}
+      : bundle(PosixFileSystem(), prefix), devices(HostOnly()), mapper(bundle) {}
 
   void Read(const NamedTensor& target) {
     const std::scoped_lock lock(mutex);
-    TensorLoader loader(pool, ring);
-    RestoreTensors(bundle, loader, devices, std::span(&target, 1), nullptr,
+    if (!pool) {
+      pool.emplace(kReaderWindows);
+      loader.emplace(PosixFileSystem(), *pool);
+    }
+    RestoreTensors(bundle, *loader, devices, std::span(&target, 1), nullptr,
                    fmt::format("read {}", bundle.prefix()));
   }
 
+  const StoredTensor& Mappable(std::string_view name) const {
+    const StoredTensor* const tensor = bundle.index().Find(name);
+    if (tensor == nullptr) {
+      throw Error(Code::kNotFound, fmt::format("map {}: tensor {} is not in the checkpoint",
+                                               bundle.prefix(), Printable(name)));
+    }
+    if (HasByteChecksum(*tensor)) return *tensor;
+    throw Error(Code::kInvalidArgument,
+                fmt::format("map {}: tensor {} is of dtype {}, which has no elements of one size",
+                            bundle.prefix(), Printable(name), DTypeName(tensor->dtype)));
+  }
+
+  // The tensor in memory of its own.
+  std::shared_ptr<std::byte> ReadCopy(const StoredTensor& tensor) {
+    RequireWhole(bundle, tensor);
+    const std::size_t size =
+        static_cast<std::size_t>(ElementCount(tensor.shape)) * ElementBytes(tensor.dtype);
+    try {
+      auto* const memory = static_cast<std::byte*>(::operator new(size, kCopyAlignment));
+      std::shared_ptr<std::byte> copy(
+          memory, [](std::byte* bytes) { ::operator delete(bytes, kCopyAlignment); });
+      Read({.name = tensor.name, .tensor = TensorView(memory, tensor.dtype, tensor.shape)});
+      return copy;
+    } catch (const std::bad_alloc&) {
+      throw Error(Code::kResourceExhausted,
+                  fmt::format("map {}: no memory for the {} bytes of tensor {}", bundle.prefix(),
+                              size, Printable(tensor.name)));
+    }
+  }
+
+  void LogFirstCopy(const StoredTensor& tensor, const std::string& why) {
+    if (has_logged_copy.exchange(true)) return;
+    LogInfo(fmt::format("map {}: tensor {} is copied into memory: {}", bundle.prefix(),
+                        Printable(tensor.name), why));
+  }
+
   BundleReader bundle;
-  std::mutex mutex;  // guards pool and ring: readers may be shared between threads
-  BufferPool pool;
-  IoRing ring;
   DeviceRegistry devices;
+  TensorMapper mapper;
+  std::atomic<bool> has_logged_copy = false;
+  std::mutex mutex;  // readers may be shared between threads
+  // Made by the first Read.  Guarded by mutex.
+  std::optional<BufferPool> pool;
+  std::optional<TensorLoader> loader;
 };
 
 CheckpointReader::CheckpointReader(const std::string& prefix)
@@ -92,6 +141,34 @@ void CheckpointReader::ReadSlice(std::string_view name, const TensorSlice& slice
                .tensor = target,
                .full_shape = tensor == nullptr ? Shape{} : tensor->shape,
                .slice = slice});
+}
+
+MappedTensor CheckpointReader::Map(std::string_view name, const MapOptions& options) const {
+  const StoredTensor& tensor = impl_->Mappable(name);
+  const std::string why = impl_->mapper.WhyNot(tensor);
+  // Of no bytes there is nothing to be mapped, only a checksum to be checked.
+  if (!why.empty() || ElementCount(tensor.shape) == 0) {
+    std::shared_ptr<std::byte> copy = impl_->ReadCopy(tensor);
+    if (!why.empty()) impl_->LogFirstCopy(tensor, why);
+    ConstTensorView view(copy.get(), tensor.dtype, tensor.shape);
+    return {std::move(copy), std::move(view), true};
+  }
+  TensorMapper::View mapped = impl_->mapper.Map(tensor, options.verify);
+  ConstTensorView view(mapped.bytes.data(), tensor.dtype, tensor.shape);
+  return {std::move(mapped.file), std::move(view), false};
+}
+
+MappedTensor::MappedTensor(MappedTensor&& other) noexcept
+    : memory_(std::move(other.memory_)),
+      view_(std::exchange(other.view_, {})),
+      is_copy_(std::exchange(other.is_copy_, false)) {}
+
+MappedTensor& MappedTensor::operator=(MappedTensor&& other) noexcept {
+  MappedTensor taken(std::move(other));
+  std::swap(memory_, taken.memory_);
+  std::swap(view_, taken.view_);
+  std::swap(is_copy_, taken.is_copy_);
+  return *this;
 }
 
 }  // namespace waypost

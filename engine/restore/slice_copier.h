@@ -24,6 +24,9 @@ class SliceCopier {
 
   // Units that the boxes share; 0: nothing to copy.
   std::uint64_t shared_units() const noexcept { return run_units_ * run_count_; }
+  // Units of each run; whether there is only one.
+  std::uint64_t run_units() const noexcept { return run_units_; }
+  bool is_contiguous() const noexcept { return run_count_ <= 1; }
   // The stored range that holds everything shared.  Requires: shared_units() > 0.
   std::uint64_t source_begin() const noexcept { return source_first_; }
   std::uint64_t source_end() const noexcept { return source_last_; }

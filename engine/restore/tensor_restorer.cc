@@ -3,131 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <exception>
-#include <map>
 #include <new>
 #include <string_view>
 #include <utility>
-#include <vector>
 
-#include "base/bytes.h"
 #include "base/escape.h"
-#include "format/string_tensor.h"
+#include "base/units.h"
+#include "restore/part_checker.h"
 #include "restore/restore_planner.h"
 
 namespace waypost {
 namespace {
 
-// Copies what the loader hands on to where it belongs, and keeps account of each target.
-class Assigner final : public PartConsumer {
- public:
-  Assigner(const BundleReader& reader, const DeviceRegistry& devices,
-           std::span<const NamedTensor> targets, std::vector<RestorePiece>& pieces, void* stream)
-      : reader_(reader),
-        devices_(devices),
-        targets_(targets),
-        pieces_(pieces),
-        stream_(stream),
-        progress_(targets.size()) {
-    for (const RestorePiece& piece : pieces_) ++progress_[piece.target].pieces_left;
-  }
-
-  void OnBytes(const LoadPart& part, std::uint64_t offset,
-               std::span<const std::byte> bytes) override {
-    RestorePiece& piece = pieces_[part.user];
-    const TensorView& target = targets_[piece.target].tensor;
-    progress_[piece.target].begun = true;
-    if (target.dtype() == DType::kString) {
-      strings_[part.user].append(AsText(bytes));
-      return;
-    }
-    auto* const data = static_cast<std::byte*>(target.data());
-    Device& device = devices_.OwnerOf(data);
-    piece.copier.Copy(offset, offset + bytes.size(),
-                      [&](std::uint64_t from, std::uint64_t to, std::uint64_t size) {
-                        const auto source = bytes.subspan(static_cast<std::size_t>(from - offset),
-                                                          static_cast<std::size_t>(size));
-                        const Device::Ticket ticket =
-                            device.StartCopyFromHost(data + to, source, stream_);
-                        if (ticket != 0) pending_.push_back({&device, ticket, piece.target});
-                      });
-  }
-
-  void OnWindowDone() override {
-    std::exception_ptr first_error;
-    for (const PendingCopy& copy : std::exchange(pending_, {})) {
-      try {
-        copy.device->Wait(copy.ticket);
-      } catch (const Error&) {
-        if (first_error == nullptr) first_error = std::current_exception();
-        progress_[copy.target].is_spoilt = true;
-      }
-    }
-    if (first_error != nullptr) std::rethrow_exception(first_error);
-  }
-
-  void OnPartDone(const LoadPart& part) override {
-    RestorePiece& piece = pieces_[part.user];
-    if (targets_[piece.target].tensor.dtype() == DType::kString) AssignStrings(part, piece);
-    --progress_[piece.target].pieces_left;
-  }
-
-  [[noreturn]] void OnDamage(const LoadPart& /*part*/, const Error& error) override { throw error; }
-
-  std::vector<std::string> Assigned() const {
-    return NamesOf([](const Progress& progress) { return progress.IsDone(); });
-  }
-  std::vector<std::string> Undefined() const {
-    return NamesOf([](const Progress& progress) { return progress.begun && !progress.IsDone(); });
-  }
-
- private:
-  struct Progress {
-    std::size_t pieces_left = 0;
-    bool begun = false;
-    bool is_spoilt = false;  // a copy to its device failed
-
-    bool IsDone() const { return pieces_left == 0 && !is_spoilt; }
-  };
-  struct PendingCopy {
-    Device* device = nullptr;
-    Device::Ticket ticket = 0;
-    std::size_t target = 0;
-  };
-
-  void AssignStrings(const LoadPart& part, RestorePiece& piece) {
-    const StoredTensor& stored = *part.tensor;
-    const auto count =
-        static_cast<std::uint64_t>(ElementCount(SliceShape(stored.shape, part.extent->slice)));
-    const std::string bytes = std::exchange(strings_[part.user], {});
-    std::vector<std::string> strings =
-        DecodeStrings(AsBytes(bytes), count, part.extent->crc32c, PartContext(reader_, part));
-    auto* const target = static_cast<std::string*>(targets_[piece.target].tensor.data());
-    piece.copier.Copy(0, count, [&](std::uint64_t from, std::uint64_t to, std::uint64_t size) {
-      for (std::uint64_t i = 0; i < size; ++i)
-        target[to + i] = strings[static_cast<std::size_t>(from + i)];
-    });
-  }
-
-  template <typename Predicate>
-  std::vector<std::string> NamesOf(Predicate&& predicate) const {
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < targets_.size(); ++i) {
-      if (predicate(progress_[i])) names.push_back(targets_[i].name);
-    }
-    return names;
-  }
-
-  const BundleReader& reader_;
-  const DeviceRegistry& devices_;
-  std::span<const NamedTensor> targets_;
-  std::vector<RestorePiece>& pieces_;
-  void* stream_;
-  std::vector<Progress> progress_;
-  std::vector<PendingCopy> pending_;
-  std::map<std::size_t, std::string>
-      strings_;  // bytes of the string extents being loaded, by piece
-};
+// One is read while the other is copied.
+constexpr std::size_t kSequentialWindows = 2;
 
 // "a, b, c and 4 more"
 std::string Listed(const std::vector<std::string>& names) {
@@ -140,33 +29,119 @@ std::string Listed(const std::vector<std::string>& names) {
   return text.empty() ? "none" : text;
 }
 
+// The parts that hold what `piece` needs and can be verified: for runs that are far apart only the
+// chunks that they touch.
+void AppendParts(const RestorePiece& piece, std::size_t user, std::vector<LoadPart>& parts) {
+  const StoredTensor& tensor = *piece.tensor;
+  const StoredExtent& extent = *piece.extent;
+  if (!HasByteChecksum(tensor) || piece.copier.shared_units() == 0) {
+    parts.push_back(WholeExtent(tensor, extent, user));
+    return;
+  }
+  if (piece.copier.is_contiguous() || extent.chunk_crc32c.empty()) {
+    parts.push_back(
+        CoveringPart(tensor, extent, piece.copier.source_begin(), piece.copier.source_end(), user));
+    return;
+  }
+  SliceCopier runs = piece.copier;  // walked here; the writer walks its own
+  const std::size_t first = parts.size();
+  runs.Copy(0, extent.size_bytes, [&](std::uint64_t from, std::uint64_t, std::uint64_t size) {
+    const LoadPart part = CoveringPart(tensor, extent, from, from + size, user);
+    if (parts.size() == first || part.begin > parts.back().end) {
+      parts.push_back(part);
+    } else {
+      parts.back().end = std::max(parts.back().end, part.end);
+    }
+  });
+}
+
+Device& OwnerOf(const DeviceRegistry& devices, const NamedTensor& target) {
+  // Strings are objects of this process.
+  if (target.tensor.dtype() == DType::kString) return devices.host();
+  return devices.OwnerOf(target.tensor.data());
+}
+
 }  // namespace
 
-void RestoreTensors(const BundleReader& reader, TensorLoader& loader, const DeviceRegistry& devices,
-                    std::span<const NamedTensor> targets, void* stream,
-                    const std::string& context) {
-  std::vector<RestorePiece> pieces = PlanRestore(reader.index(), targets, context);
-  std::vector<LoadPart> parts;
-  parts.reserve(pieces.size());
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    const RestorePiece& piece = pieces[i];
-    const bool byte_ranges =
-        piece.tensor->dtype != DType::kString && piece.copier.shared_units() != 0;
-    parts.push_back(byte_ranges
-                        ? CoveringPart(*piece.tensor, *piece.extent, piece.copier.source_begin(),
-                                       piece.copier.source_end(), i)
-                        : WholeExtent(*piece.tensor, *piece.extent, i));
+TensorRestorer::TensorRestorer(const BundleReader& reader, const DeviceRegistry& devices,
+                               std::span<const NamedTensor> targets, void* stream,
+                               std::string context)
+    : context_(std::move(context)),
+      work_{.reader = reader,
+            .targets = targets,
+            .devices = {},
+            .pieces = PlanRestore(reader.index(), targets, context_),
+            .ledger = RestoreLedger(targets.size()),
+            .stream = stream} {
+  work_.devices.reserve(targets.size());
+  for (const NamedTensor& target : targets) work_.devices.push_back(&OwnerOf(devices, target));
+  parts_.reserve(work_.pieces.size());
+  for (std::size_t i = 0; i < work_.pieces.size(); ++i) AppendParts(work_.pieces[i], i, parts_);
+  for (const LoadPart& part : parts_) work_.ledger.Expect(work_.pieces[part.user].target);
+}
+
+void TensorRestorer::Verify(const LoadResources& resources) const {
+  try {
+    RunLanes(resources, work_.reader, LanesByFile(parts_),
+             [&] { return std::make_unique<PartChecker>(work_.reader); });
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {} (nothing was changed)", context_, error.what()));
+  } catch (const std::bad_alloc&) {
+    throw Error(Code::kResourceExhausted,
+                fmt::format("{}: out of memory (nothing was changed)", context_));
   }
-  Assigner assigner(reader, devices, targets, pieces, stream);
+}
+
+void TensorRestorer::Restore(const LoadResources& resources, Order order) {
+  Account([&] {
+    std::vector<LoadLane> lanes =
+        order == Order::kParallel ? LanesByFile(std::move(parts_)) : LanesByDevice();
+    RunLanes(resources, work_.reader, std::move(lanes),
+             [&] { return std::make_unique<TargetWriter>(work_); });
+  });
+}
+
+void TensorRestorer::Restore(TensorLoader& loader) {
+  Account([&] {
+    TargetWriter writer(work_);
+    loader.Load(work_.reader, std::move(parts_), writer);
+  });
+}
+
+std::vector<LoadLane> TensorRestorer::LanesByDevice() const {
+  std::vector<LoadLane> lanes;
+  std::vector<const Device*> devices;  // of the lanes
+  std::size_t last_target = work_.targets.size();
+  for (const LoadPart& part : parts_) {
+    const std::size_t target = work_.pieces[part.user].target;
+    const auto place = std::ranges::find(devices, work_.devices[target]);
+    const auto lane = static_cast<std::size_t>(place - devices.begin());
+    if (place == devices.end()) {
+      devices.push_back(work_.devices[target]);
+      lanes.push_back({.steps = {}, .windows_max = kSequentialWindows});
+    }
+    if (target != std::exchange(last_target, target)) lanes[lane].steps.emplace_back();
+    lanes[lane].steps.back().push_back(part);
+  }
+  return lanes;
+}
+
+template <typename Load>
+void TensorRestorer::Account(Load&& load) {
   const auto failure = [&](Code code, std::string_view why) {
-    std::vector<std::string> assigned = assigner.Assigned();
-    std::vector<std::string> undefined = assigner.Undefined();
-    const std::string text = fmt::format("{}: {} (assigned: {}; undefined: {})", context, why,
+    std::vector<std::string> assigned = work_.ledger.Assigned(work_.targets);
+    std::vector<std::string> undefined = work_.ledger.Undefined(work_.targets);
+    const std::string text = fmt::format("{}: {} (assigned: {}; undefined: {})", context_, why,
                                          Listed(assigned), Listed(undefined));
     return RestoreError(code, text, std::move(assigned), std::move(undefined));
   };
   try {
-    loader.Load(reader, std::move(parts), assigner);
+    // Of every file, before the first target is touched.
+    PresenceCheck presence(work_.reader);
+    for (const LoadPart& part : parts_) {
+      if (part.begin != part.end) presence.Require(part);
+    }
+    load();
   } catch (const Error& error) {
     throw failure(error.code(), error.what());
   } catch (const std::bad_alloc&) {

@@ -44,15 +44,6 @@ std::vector<const StoredExtent*> RowBlocks(const StoredTensor& tensor) {
   return blocks;
 }
 
-void RequireWhole(const BundleReader& reader, const StoredTensor& tensor) {
-  for (const StoredExtent& extent : tensor.extents)
-    RequirePresent(reader, WholeExtent(tensor, extent));
-  if (!HasHoles(tensor)) return;
-  throw Error(Code::kFailedPrecondition,
-              fmt::format("{}: the stored slices of tensor {} do not cover it", reader.prefix(),
-                          Printable(tensor.name)));
-}
-
 void ReadJoined(const BundleReader& reader, TensorLoader& loader, const StoredTensor& tensor,
                 void* target) {
   std::vector<std::unique_ptr<Device>> host;
@@ -72,6 +63,15 @@ bool HasHoles(const StoredTensor& tensor) {
     stored += ElementCount(SliceShape(tensor.shape, extent.slice));
   }
   return stored != ElementCount(tensor.shape);
+}
+
+void RequireWhole(const BundleReader& reader, const StoredTensor& tensor) {
+  for (const StoredExtent& extent : tensor.extents)
+    RequirePresent(reader, WholeExtent(tensor, extent));
+  if (!HasHoles(tensor)) return;
+  throw Error(Code::kFailedPrecondition,
+              fmt::format("{}: the stored slices of tensor {} do not cover it", reader.prefix(),
+                          Printable(tensor.name)));
 }
 
 void StreamTensor(const BundleReader& reader, TensorLoader& loader, const StoredTensor& tensor,

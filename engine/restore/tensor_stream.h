@@ -16,6 +16,10 @@ namespace waypost {
 // Whether some of the tensor's elements are in no stored slice.
 bool HasHoles(const StoredTensor& tensor);
 
+// Throws kFailedPrecondition for a tensor with holes, kNotFound or kDataLoss for one that its data
+// files cannot hold: to be asked before memory is taken for it.
+void RequireWhole(const BundleReader& reader, const StoredTensor& tensor);
+
 // Calls `sink` with the tensor's bytes, in order, each piece verified as far as its checksum unit
 // allows (the last unit before the function returns).  Slices that are blocks of whole rows are
 // streamed; a partition along other dimensions is joined in memory first.  Throws kDataLoss for

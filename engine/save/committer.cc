@@ -133,16 +133,18 @@ void Committer::FindTakenShardCounts() {
 
 void Committer::Announce(const std::vector<std::string>& shard_dirs,
                          const std::vector<std::string>& retired, const std::string& meta_suffix) {
-  shard_count_ = static_cast<int>(shard_dirs.size());
+  std::vector<std::string> absolute_dirs;
+  for (const std::string& directory : shard_dirs) {
+    absolute_dirs.push_back(directory.empty() ? "" : StorageDirectory(fs_, prefix_, directory));
+    if (!directory.empty() && std::ranges::count(storage_dirs_, absolute_dirs.back()) == 0) {
+      storage_dirs_.push_back(absolute_dirs.back());
+    }
+  }
+  shard_dirs_ = std::move(absolute_dirs);
+  shard_count_ = static_cast<int>(shard_dirs_.size());
   WAYPOST_CHECK(shard_count_ >= 1 && !taken_shard_counts_.contains(shard_count_));
   retired_ = retired;
   meta_suffix_ = meta_suffix;
-  for (const std::string& directory : shard_dirs) {
-    shard_dirs_.push_back(directory.empty() ? "" : StorageDirectory(fs_, prefix_, directory));
-    if (!directory.empty() && std::ranges::count(storage_dirs_, shard_dirs_.back()) == 0) {
-      storage_dirs_.push_back(shard_dirs_.back());
-    }
-  }
   SaveLockContent content = {.pid = ::getpid(),
                              .host = HostName(),
                              .shard_counts = {shard_count_},

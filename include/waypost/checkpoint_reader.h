@@ -9,12 +9,42 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "waypost/error.h"
 #include "waypost/tensor.h"
 
 namespace waypost {
+
+// A stored tensor where it lies in its mapped data file, read-only.  Whatever becomes of the reader
+// and of the file's name, the bytes stay as long as this object.  Only somebody who cuts the file
+// in place (nobody does that who replaces files by rename) takes them away: touching them then is a
+// SIGBUS.
+class MappedTensor {
+ public:
+  MappedTensor() = default;
+  MappedTensor(MappedTensor&& other) noexcept;
+  MappedTensor& operator=(MappedTensor&& other) noexcept;
+
+  const ConstTensorView& view() const noexcept { return view_; }
+  // It could not be mapped, and is a verified copy in memory.
+  bool is_copy() const noexcept { return is_copy_; }
+
+ private:
+  friend class CheckpointReader;
+  MappedTensor(std::shared_ptr<const void> memory, ConstTensorView view, bool is_copy)
+      : memory_(std::move(memory)), view_(std::move(view)), is_copy_(is_copy) {}
+
+  std::shared_ptr<const void> memory_;  // the mapping is shared with the reader and other views
+  ConstTensorView view_;
+  bool is_copy_ = false;
+};
+
+struct MapOptions {
+  // Checks the tensor against its checksums, at its first call for this tensor.
+  bool verify = true;
+};
 
 class CheckpointReader {
  public:
@@ -53,6 +83,12 @@ class CheckpointReader {
   // target undefined.
   void Read(std::string_view name, const TensorView& target) const;
   void ReadSlice(std::string_view name, const TensorSlice& slice, const TensorView& target) const;
+
+  // A view of the whole tensor, without a copy.  A tensor that is stored in slices, at an offset
+  // that is no multiple of its element's size, or on a network file system is copied into memory
+  // instead, and the first such is logged.  kInvalidArgument for strings and variants; otherwise as
+  // Read, and without `verify` no error for damaged bytes.
+  MappedTensor Map(std::string_view name, const MapOptions& options = {}) const;
 
  private:
   std::unique_ptr<Impl> impl_;

@@ -28,6 +28,24 @@ std::optional<CheckpointState> GetCheckpointState(const std::string& directory,
 std::optional<std::string> LatestCheckpoint(const std::string& directory,
                                             const std::string& latest_filename = "");
 
+struct LatestCheckpointOptions {
+  std::string latest_filename = {};
+  // Reads and checks all tensors, and takes the newest checkpoint that is whole: of those that the
+  // state names, the latest first, then the others from the newest to the oldest.
+  bool verified = false;
+};
+// The same.  A checkpoint that is passed over because it is damaged or missing is logged, with the
+// reason; nullopt when none is whole.  With `verified`, errors of another kind are thrown: a file
+// that may not be opened, a format that cannot be read.
+std::optional<std::string> LatestCheckpoint(const std::string& directory,
+                                            const LatestCheckpointOptions& options);
+
+// A checkpoint that was passed over for an older one, and why.
+struct SkippedCheckpoint {
+  std::string prefix;
+  std::string reason;
+};
+
 struct UpdateCheckpointStateOptions {
   std::vector<std::string> all_model_checkpoint_paths = {};
   std::string latest_filename = {};

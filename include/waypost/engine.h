@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "waypost/checkpoint_state.h"
 #include "waypost/error.h"
 #include "waypost/save_handle.h"
 #include "waypost/tensor.h"
@@ -126,13 +127,45 @@ SaveHandle SaveAsync(Engine& engine, const std::string& prefix,
 struct RestoreOptions {
   // The caller's stream, as in SaveOptions; later work on it sees the restored values.
   void* stream = nullptr;
+  // Per device: a tensor is read only when the one before it, in the order given, is assigned, and
+  // through two windows of the ring.  Otherwise all data files are read at once, each from its
+  // beginning to its end.
+  bool restore_sequentially = false;
+  // First reads and checks all that is needed, and changes nothing: damage is then an Error that
+  // leaves every tensor as it was, and no RestoreError.  (The checkpoint is read twice.)
+  bool verify_first = false;
+  // Threads that read at once, the calling one among them.  0: one a data file, up to the number of
+  // drives or of cores (of which four count), whichever is more.
+  std::size_t threads_max = 0;
 };
 
 // Fills `tensors` from checkpoint `prefix`, whatever the partition it was saved in; every byte is
 // checked against its checksum.  Names that are missing (kNotFound), differing dtypes or shapes
-// (kInvalidArgument) are reported all in one message before anything is changed.  A failure after
+// (kInvalidArgument) are reported all in one message before anything is read.  A failure after
 // that is a RestoreError, which says what was assigned and what is undefined.
+//
+// A data file that is in the page cache is mapped and copied from there; any other is read past the
+// cache.  Whoever cuts a data file in place meanwhile (nobody does that who replaces files by
+// rename) may kill this process with SIGBUS.
 void Restore(Engine& engine, const std::string& prefix, std::span<const NamedTensor> tensors,
              const RestoreOptions& options = {});
+
+struct RestoredCheckpoint {
+  std::string prefix;
+  std::vector<SkippedCheckpoint> skipped;  // newer ones, the newest first
+};
+
+// Fills `tensors` from the newest whole checkpoint of those that the state file of `directory`
+// names: the latest first, then the others from the newest to the oldest.  One that is damaged or
+// missing is passed over, logged, and named in the result.  What is wrong with the request (a
+// missing name, another dtype or shape) or the system is thrown and not passed over, and so is a
+// state file that cannot be read.  kNotFound when there is no state file or no whole checkpoint.
+//
+// An error after a damaged checkpoint had begun to change tensors is a RestoreError;
+// `verify_first` keeps that from happening.
+RestoredCheckpoint RestoreLatest(Engine& engine, const std::string& directory,
+                                 std::span<const NamedTensor> tensors,
+                                 const RestoreOptions& options = {},
+                                 const std::string& latest_filename = {});
 
 }  // namespace waypost

@@ -34,6 +34,8 @@ struct SaverOptions {
   std::uint64_t shard_bytes = 0;
   std::vector<std::string> storage_dirs = {};
   Staging staging = Staging::kLazy;
+  // Restores with RestoreOptions::restore_sequentially, in the order of the variables' names.
+  bool restore_sequentially = false;
   // Scope of the saver's nodes in the graph; "" is "save", made unique.
   std::string name = {};
   // Seconds since 1970, for retention's rules.  Empty: the system's clock.
@@ -83,7 +85,12 @@ class Saver {
   // Fills the session's variables from a checkpoint.  Errors as waypost::Restore; kNotFound for a
   // prefix that names no checkpoint.  After a RestoreError the session refuses to save the
   // undefined variables until they are bound, initialised or restored again.
-  void Restore(Session& session, const std::string& save_path);
+  void Restore(Session& session, const std::string& save_path, const RestoreOptions& options = {});
+  // The same from the newest whole checkpoint that the state file of `directory` names, as
+  // waypost::RestoreLatest.
+  RestoredCheckpoint RestoreLatest(Session& session, const std::string& directory,
+                                   const RestoreOptions& options = {},
+                                   const std::string& latest_filename = {});
 
   // Prefixes that retention counts, oldest first.
   std::vector<std::string> last_checkpoints() const;

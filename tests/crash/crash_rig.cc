@@ -70,8 +70,7 @@ void CrashRig::Save(FileSystem& fs, int step, const StepOptions& options) {
 }
 
 std::optional<int> CrashRig::StepOf(FileSystem& fs, const std::string& prefix) {
-  IoRing ring(fs.MakeIoBackend());
-  TensorLoader loader(pool_, ring);
+  TensorLoader loader(fs, pool_);
   const TensorSet restored = StateOf(1).Blank();
   RestoreTensors(BundleReader(fs, prefix), loader, devices_, restored.tensors(), nullptr,
                  "restore");

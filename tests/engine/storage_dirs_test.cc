@@ -137,13 +137,20 @@ TEST_F(StorageDirs, KeepWhatALinkOfSomebodyElseLeadsTo) {
 }
 
 TEST_F(StorageDirs, MayBeOnDifferentDrives) {
-  // Each has a thread and a ring of its own.
+  // Each has a thread and a ring of its own, and needs four windows.
   std::error_code error;
   const auto other =
       std::filesystem::path("/dev/shm") / ("waypost-storage-" + std::to_string(::getpid()));
   if (!std::filesystem::create_directory(other, error)) GTEST_SKIP() << "no /dev/shm to write to";
   drives_ = {drives_[0], other.string()};
-  Save(engine_);
+  const auto refused = [&] { Save(engine_); };
+  EXPECT_EQ(CodeOf(refused), Code::kInvalidArgument);
+  EXPECT_THAT(MessageOf(refused), HasSubstr("2 drives need 8"));
+  EXPECT_THAT(FilesIn(dir_.File("ckpt")), IsEmpty());
+  EngineOptions options = TestEngineOptions();
+  options.staging_bytes = 2 * kStagingBytes;
+  Engine engine = TestEngine(fs_, options);
+  Save(engine);
   EXPECT_TRUE(Holds(state_));
   EXPECT_EQ(FilesIn(other.string()).size(), 1U);
   std::filesystem::remove_all(other);

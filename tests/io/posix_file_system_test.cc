@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "io/file_system.h"
 #include "io/io_ring.h"
+#include "io/network_file.h"
 #include "support/expect_error.h"
 #include "support/temp_dir.h"
 
@@ -236,6 +237,38 @@ TEST(PosixFileSystem, FilesAndDirectoriesHaveTheModesOfTheUmask) {
 TEST(PosixFileSystem, ADirectoryThatCannotBeSyncedIsNoError) {
   if (!Fs().Stat("/proc/self")) GTEST_SKIP() << "/proc is not mounted";
   EXPECT_NO_THROW(Fs().SyncDirectory("/proc/self")) << "fsync gives EINVAL there";
+}
+
+// ---- Mappings ----
+
+std::unique_ptr<MappedFile> MapNew(const std::string& path, std::size_t size) {
+  const auto file = Fs().Create(path, CreateMode::kExclusive);
+  file->Append(AsBytes(std::string(size, 'x')));
+  return Fs().Map(path);
+}
+
+TEST(PosixMappedFile, BringsItsPagesIn) {
+  const TempDir dir;
+  const std::unique_ptr<MappedFile> file = MapNew(dir.File("f"), 10'000);
+  EXPECT_EQ(file->Populate(0, 10'000), 0);
+  EXPECT_EQ(file->Populate(5000, 5001), 0);
+  EXPECT_EQ(file->Populate(7, 7), 0);
+  EXPECT_EQ(file->bytes().back(), std::byte{'x'});
+}
+
+// Touching such a page would be a SIGBUS.
+TEST(PosixMappedFile, SaysWhenItsPagesCannotBeRead) {
+  const TempDir dir;
+  const std::unique_ptr<MappedFile> file = MapNew(dir.File("f"), 20'000);
+  ASSERT_EQ(::truncate(dir.File("f").c_str(), 5000), 0);
+  EXPECT_EQ(file->Populate(0, 5000), 0);
+  EXPECT_EQ(file->Populate(10'000, 20'000), EIO);
+}
+
+TEST(NetworkFile, ALocalFileIsNone) {
+  const TempDir dir;
+  EXPECT_FALSE(IsNetworkFile(dir.path()));
+  EXPECT_FALSE(IsNetworkFile(dir.File("missing")));
 }
 
 }  // namespace

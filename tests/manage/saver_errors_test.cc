@@ -263,6 +263,28 @@ TEST_F(FailedRestore, KeepsTheSessionFromSavingUndefinedVariables) {
   EXPECT_FALSE(CheckpointExists(Path("m")));
 }
 
+TEST_F(FailedRestore, MarksNothingWhenItVerifiesFirst) {
+  EXPECT_EQ(CodeOf([&] { saver_.Restore(session_, Path("bad"), {.verify_first = true}); }),
+            Code::kDataLoss);
+  saver_.Save(session_, Path("m"));
+}
+
+TEST_F(FailedRestore, FallsBackToTheNewestWholeCheckpoint) {
+  SetValues(9);
+  const RestoredCheckpoint restored = saver_.RestoreLatest(session_, dir_.path());
+  EXPECT_EQ(restored.prefix, Path("good"));
+  ASSERT_EQ(restored.skipped.size(), 1U);
+  EXPECT_EQ(restored.skipped[0].prefix, Path("bad"));
+  ExpectValues(1);
+  saver_.Save(session_, Path("m"));  // nothing is undefined
+}
+
+TEST_F(FailedRestore, KeepsVariablesUndefinedThatNoCheckpointHasFilled) {
+  std::filesystem::remove(Path("good.index"));
+  EXPECT_EQ(CodeOf([&] { saver_.RestoreLatest(session_, dir_.path()); }), Code::kNotFound);
+  EXPECT_THAT(MessageOf([&] { saver_.Save(session_, Path("m")); }), HasSubstr("undefined"));
+}
+
 TEST_F(FailedRestore, IsMendedByAnotherRestore) {
   FailToRestore();
   ExpectRestores(saver_, Path("good"), 1);

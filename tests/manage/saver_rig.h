@@ -75,6 +75,9 @@ class SaverTest : public ::testing::Test {
   void ExpectRestores(Saver& saver, const std::string& prefix, std::int64_t step) {
     SetValues(-1);
     saver.Restore(session_, prefix);
+    ExpectValues(step);
+  }
+  void ExpectValues(std::int64_t step) {
     EXPECT_EQ(values_.Content(0), KernelOf(step));
     EXPECT_EQ(values_.Content(1), StepOf(step));
   }

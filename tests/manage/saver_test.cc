@@ -219,5 +219,14 @@ TEST_F(SaverTest, DeletesNoCheckpointThatCountsUnderAnotherSpelling) {
   EXPECT_EQ(Files().count("a.index"), 1U) << "it is the second of two";
 }
 
+TEST_F(SaverTest, RestoresSequentially) {
+  Saver saver(graph_, {.sharded = true, .restore_sequentially = true});
+  const std::string prefix = SaveStep(saver, 4);
+  ExpectRestores(saver, prefix, 4);
+  SetValues(-1);
+  EXPECT_EQ(saver.RestoreLatest(session_, dir_.path()).prefix, prefix);
+  ExpectValues(4);
+}
+
 }  // namespace
 }  // namespace waypost

@@ -1,4 +1,5 @@
-// BufferPool hands every window out once, takes it back when its owner goes, and never grows.
+// BufferPool hands every window out once, takes it back when its owner goes, lets others wait for
+// it, and never grows.
 #include "memory/buffer_pool.h"
 
 #include <gtest/gtest.h>
@@ -97,6 +98,49 @@ TEST(BufferPool, ThreadsNeverShareAWindow) {
   }
   EXPECT_EQ(clashes, 0);
   EXPECT_EQ(pool.available(), 4U);
+}
+
+TEST(BufferPool, AcquireWaitsUntilAWindowComesBack) {
+  BufferPool pool(2);
+  std::optional<PinnedBuffer> first = pool.Acquire();
+  const PinnedBuffer second = pool.Acquire();
+  std::byte* const window = first->bytes().data();
+  std::atomic<bool> was_given_back = false;
+  std::jthread waiter([&] {
+    const PinnedBuffer buffer = pool.Acquire();
+    EXPECT_TRUE(was_given_back);
+    EXPECT_EQ(buffer.bytes().data(), window);
+  });
+  was_given_back = true;
+  first.reset();
+}
+
+// Ten threads share two windows, each keeping the rule that who waits holds none.
+TEST(BufferPool, EveryWaiterGetsAWindow) {
+  BufferPool pool(2);
+  std::atomic<int> got = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 10; ++thread) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 500; ++i) {
+          const PinnedBuffer buffer = pool.Acquire();
+          got += buffer ? 1 : 0;
+          // More where there is more, as a loader does it.
+          const std::optional<PinnedBuffer> another = pool.TryAcquire();
+        }
+      });
+    }
+  }
+  EXPECT_EQ(got, 5000);
+  EXPECT_EQ(pool.available(), 2U);
+}
+
+TEST(BufferPool, ItsMemoryIsAllOfItsWindows) {
+  BufferPool pool(3);
+  EXPECT_EQ(pool.memory().size(), 3 * kWindowBytes);
+  const PinnedBuffer buffer = pool.Acquire();
+  EXPECT_EQ(buffer.bytes().data(), pool.memory().data()) << "the lowest is given first";
 }
 
 TEST(BufferPool, MoreMemoryThanThereIsIsResourceExhausted) {

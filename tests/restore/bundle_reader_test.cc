@@ -38,8 +38,7 @@ class BundleReaderTest : public ::testing::Test {
   void ExpectHolds(const BundleReader& reader, int step) {
     const TensorSet expected = MakeSmallState(step);
     TensorSet restored = expected.Blank();
-    IoRing ring(PosixFileSystem().MakeIoBackend());
-    TensorLoader loader(pool_, ring);
+    TensorLoader loader(PosixFileSystem(), pool_);
     std::vector<std::unique_ptr<Device>> devices;
     devices.push_back(MakeHostDevice());
     RestoreTensors(reader, loader, DeviceRegistry(std::move(devices)), restored.tensors(), nullptr,

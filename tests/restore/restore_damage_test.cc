@@ -182,7 +182,7 @@ TEST_F(TensorRestorerTest, ListsNoMoreThanTenNamesInItsMessage) {
   const std::optional<RestoreError> error = TryRestore(fs, restored.tensors());
   ASSERT_TRUE(error);
   EXPECT_EQ(error->assigned().size(), 15U);
-  EXPECT_THAT(error->what(), HasSubstr("t08, t09 and 5 more; undefined: none)"));
+  EXPECT_THAT(error->what(), HasSubstr("t08, t09 and 5 more; undefined: z)"));
 }
 
 TEST_F(TensorRestorerTest, ThrowsAPlainErrorWhenNothingWasBegun) {

@@ -52,9 +52,8 @@ inline SimDisk WithData(SimDisk disk, std::string data) {
 class TensorRestorerTest : public ::testing::Test {
  protected:
   void Restore(FileSystem& fs, std::span<const NamedTensor> targets, std::size_t windows_max = 0) {
-    IoRing ring(fs.MakeIoBackend());
     const BundleReader reader(fs, kPrefix);
-    TensorLoader loader(pool_, ring, windows_max);
+    TensorLoader loader(fs, pool_, {.windows_max = windows_max});
     RestoreTensors(reader, loader, devices_, targets, nullptr, "restore /m");
   }
   std::optional<RestoreError> TryRestore(FileSystem& fs, std::span<const NamedTensor> targets,

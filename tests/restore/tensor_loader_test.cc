@@ -60,8 +60,7 @@ class TensorLoaderTest : public ::testing::Test {
   std::map<std::size_t, Recorder::Seen> Load(FileSystem& fs, const BundleReader& reader,
                                              const std::vector<LoadPart>& parts,
                                              std::size_t windows_max = 0) {
-    IoRing ring(fs.MakeIoBackend());
-    TensorLoader loader(pool_, ring, windows_max);
+    TensorLoader loader(fs, pool_, {.windows_max = windows_max});
     Recorder recorder;
     loader.Load(reader, parts, recorder);
     EXPECT_EQ(pool_.available(), pool_.window_count());
@@ -279,12 +278,11 @@ TEST_F(TensorLoaderTest, SeesAFileThatIsCutWhileItIsRead) {
     std::string path, done, damaged;
   } cutter;
   cutter.path = reader.DataFilePath(0);
-  IoRing ring(PosixFileSystem().MakeIoBackend());
   std::vector<LoadPart> parts;
   for (const StoredTensor& tensor : reader.index().tensors()) {
     parts.push_back(WholeExtent(tensor, tensor.extents.front()));
   }
-  TensorLoader(pool_, ring).Load(reader, parts, cutter);
+  TensorLoader(PosixFileSystem(), pool_).Load(reader, parts, cutter);
   EXPECT_EQ(cutter.done, "empty a ");
   EXPECT_EQ(cutter.damaged, "b");
 }
@@ -329,13 +327,11 @@ TEST_F(TensorLoaderTest, WaitsForItsReadsWhenTheConsumerThrows) {
     void OnWindowDone() override { ++windows_done; }
     int windows_done = 0;
   } thrower;
-  IoRing ring(fs.MakeIoBackend());
-  TensorLoader loader(pool_, ring);
+  TensorLoader loader(fs, pool_);
   const StoredTensor& tensor = *reader.index().Find("w");
   EXPECT_EQ(
       CodeOf([&] { loader.Load(reader, {WholeExtent(tensor, tensor.extents.front())}, thrower); }),
       Code::kCancelled);
-  EXPECT_EQ(ring.in_flight(), 0U);
   EXPECT_EQ(pool_.available(), pool_.window_count());
   EXPECT_EQ(thrower.windows_done, 1) << "copies of this window may be under way";
 }

@@ -102,9 +102,8 @@ TEST_F(TensorRestorerTest, ReadsOnlyTheChunksOfAContiguousSlice) {
   const TempDir dir;
   SavedDisk(state.tensors()).ExportTo(dir.path());
   CountingFileSystem fs(PosixFileSystem());
-  IoRing ring(fs.MakeIoBackend());
   const BundleReader reader(fs, dir.File("m"));
-  TensorLoader loader(pool_, ring);
+  TensorLoader loader(fs, pool_);
   const std::string content = state.Content(0);
   for (int round = 0; round < 20; ++round) {
     const auto start = static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(rows));

@@ -28,9 +28,8 @@ class TensorStreamTest : public ::testing::Test {
   // The joined bytes of the bundle's tensor "w".
   std::string Stream(const BundleMaker& maker) {
     SimFileSystem fs(maker.Disk("/m"), TestSeed());
-    IoRing ring(fs.MakeIoBackend());
     const BundleReader reader(fs, "/m");
-    TensorLoader loader(pool_, ring);
+    TensorLoader loader(fs, pool_);
     std::string joined;
     largest_piece_ = 0;
     StreamTensor(reader, loader, *reader.index().Find("w"), [&](std::span<const std::byte> bytes) {
@@ -41,9 +40,8 @@ class TensorStreamTest : public ::testing::Test {
   }
   std::vector<std::string> Strings(const BundleMaker& maker) {
     SimFileSystem fs(maker.Disk("/m"), TestSeed());
-    IoRing ring(fs.MakeIoBackend());
     const BundleReader reader(fs, "/m");
-    TensorLoader loader(pool_, ring);
+    TensorLoader loader(fs, pool_);
     return ReadStrings(reader, loader, *reader.index().Find("w"));
   }
   // Adds rows [begin, end) of a uint8 tensor.

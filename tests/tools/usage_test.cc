@@ -134,5 +134,27 @@ TEST(ToolLatest, NoLatestCheckpointIsFoundWanting) {
                 1);
 }
 
+TEST(ToolLatest, FallsBackToTheNewestWholeCheckpointWhenItVerifies) {
+  const TempDir temp;
+  const std::string whole = CopyGolden("v2_single/all.ckpt-7", temp.path());
+  WriteAll(
+      temp.File("checkpoint"),
+      "model_checkpoint_path: \"m-9\"\nall_model_checkpoint_paths: [\"" + whole + "\", \"m-9\"]\n");
+  WriteAll(temp.File("m-9.index"), "no index");
+  EXPECT_EQ(RunTool({"latest", temp.path()}).out, temp.File("m-9") + "\n");
+  const ToolResult result = RunTool({"latest", temp.path(), "--verified"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, whole + "\n");
+  EXPECT_THAT(result.error, HasSubstr(temp.File("m-9") + " is passed over: "));
+  const nlohmann::json json = RunTool({"latest", temp.path(), "--verified", "--json"}).Json();
+  EXPECT_EQ(json["model_checkpoint_path"], whole);
+  EXPECT_EQ(json["skipped"][0]["prefix"], temp.File("m-9"));
+  std::filesystem::remove(whole + ".index");
+  const ToolResult none = RunTool({"latest", temp.path(), "--verified"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_EQ(none.out, "");
+  EXPECT_THAT(none.error, HasSubstr("no checkpoint that it names is whole"));
+}
+
 }  // namespace
 }  // namespace waypost

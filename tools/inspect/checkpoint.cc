@@ -12,10 +12,7 @@ constexpr std::size_t kWindows = 4;
 }  // namespace
 
 Checkpoint::Checkpoint(const std::string& prefix)
-    : reader_(PosixFileSystem(), prefix),
-      pool_(kWindows),
-      ring_(PosixFileSystem().MakeIoBackend()),
-      loader_(pool_, ring_) {}
+    : reader_(PosixFileSystem(), prefix), pool_(kWindows), loader_(PosixFileSystem(), pool_) {}
 
 std::uint64_t Checkpoint::size_bytes() const noexcept {
   std::uint64_t size_bytes = 0;

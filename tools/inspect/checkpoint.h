@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "inspect/terminal.h"
-#include "io/io_ring.h"
 #include "memory/buffer_pool.h"
 #include "restore/bundle_reader.h"
 #include "restore/tensor_loader.h"
@@ -43,7 +42,6 @@ class Checkpoint {
 
   BundleReader reader_;
   BufferPool pool_;
-  IoRing ring_;
   TensorLoader loader_;
   Progress* progress_ = nullptr;
 };

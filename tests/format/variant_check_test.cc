@@ -1,6 +1,6 @@
 // CheckVariants takes what is built here after docs/format.md, and refuses it with any one byte
 // changed.
-#include "inspect/variant_check.h"
+#include "format/variant_check.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include "base/crc32c.h"
 #include "support/expect_error.h"
 
-namespace waypost::tool {
+namespace waypost {
 namespace {
 
 struct Encoded {
@@ -58,4 +58,4 @@ TEST(CheckVariants, RefusesEveryChangedByteAndEveryCut) {
 }
 
 }  // namespace
-}  // namespace waypost::tool
+}  // namespace waypost

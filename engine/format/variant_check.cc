@@ -1,4 +1,4 @@
-#include "inspect/variant_check.h"
+#include "format/variant_check.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include "base/crc32c.h"
 #include "waypost/error.h"
 
-namespace waypost::tool {
+namespace waypost {
 namespace {
 
 // Takes one element off `rest` and continues the CRC over it: its length as 64 bits, its bytes, and
@@ -43,4 +43,4 @@ void CheckVariants(std::span<const std::byte> bytes, std::uint64_t count, std::u
   }
 }
 
-}  // namespace waypost::tool
+}  // namespace waypost
