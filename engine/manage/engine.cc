@@ -110,6 +110,7 @@ SaveParts Engine::Impl::Parts() {
           .signal = signal_,
           .cap = cap_,
           .plans = plans_,
+          .directories = directories_,
           .full_copy_pool = [this](std::size_t windows) -> BufferPool& {
             return FullCopyPool(windows);
           },

@@ -73,6 +73,7 @@ class Engine::Impl {
 
   std::mutex save_mutex_;                             // one SaveAsync at a time
   PlanCache plans_;                                   // Guarded by save_mutex_.
+  DurableDirectories directories_;                    // Guarded by save_mutex_.
   std::vector<std::shared_ptr<SaveJob>> unfinished_;  // Guarded by save_mutex_.
   std::mutex restore_mutex_;
   SaveThreads threads_;  // last: they end before what they use

@@ -88,10 +88,11 @@ void Attempt(std::vector<std::string>& warnings, const std::function<void()>& ac
 
 }  // namespace
 
-Committer::Committer(FileSystem& fs, std::string prefix, std::uint64_t save_id)
+Committer::Committer(FileSystem& fs, std::string prefix, std::uint64_t save_id,
+                     DurableDirectories* durable)
     : fs_(fs), prefix_(std::move(prefix)), directory_(DirectoryOf(prefix_)), save_id_(save_id) {
   RequireFileName(prefix_);
-  CreateDirectories(fs_, directory_);
+  MakeDirectory(durable);
   const LockResult directory_lock = fs_.Lock(directory_);
   if (directory_lock.outcome == LockOutcome::kTaken) {
     warnings_ = SweepDirectory(fs_, directory_).warnings;
@@ -107,6 +108,14 @@ Committer::Committer(FileSystem& fs, std::string prefix, std::uint64_t save_id)
   }
   FindTakenShardCounts();
   TakePrefix();
+}
+
+void Committer::MakeDirectory(DurableDirectories* durable) {
+  if (durable == nullptr) return CreateDirectories(fs_, directory_);
+  const std::optional<FileStat> there = fs_.Stat(directory_);
+  if (there && there->is_directory && durable->Contains(directory_, *there)) return;
+  CreateDirectories(fs_, directory_);
+  if (const std::optional<FileStat> made = fs_.Stat(directory_)) durable->Add(directory_, *made);
 }
 
 void Committer::TakePrefix() {

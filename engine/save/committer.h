@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "io/file_system.h"
+#include "save/durable_directories.h"
 
 namespace waypost {
 
@@ -40,8 +41,9 @@ class Committer {
  public:
   // Step 0: makes the directories, sweeps dead saves, takes the prefix.  Throws kInvalidArgument
   // for a prefix that names no file, kAborted, naming the holder, when another save of the prefix
-  // is alive.
-  Committer(FileSystem& fs, std::string prefix, std::uint64_t save_id);
+  // is alive.  `durable`: directories that need not be synced again; the prefix's is added.
+  Committer(FileSystem& fs, std::string prefix, std::uint64_t save_id,
+            DurableDirectories* durable = nullptr);
   // Before the commit point: removes what was written.  Never throws.
   ~Committer();
   Committer(const Committer&) = delete;
@@ -79,6 +81,7 @@ class Committer {
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:
+  void MakeDirectory(DurableDirectories* durable);
   void TakePrefix();
   void FindTakenShardCounts();
   void WriteTemporary(const std::string& final_path, const std::string& content);

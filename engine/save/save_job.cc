@@ -70,7 +70,7 @@ SaveJob::~SaveJob() {
 
 void SaveJob::Prepare(std::span<const NamedTensor> tensors) {
   data_ = std::make_unique<Data>(parts_.plans.ListOf(tensors), parts_.devices);
-  committer_ = std::make_unique<Committer>(parts_.fs, prefix_, save_id_);
+  committer_ = std::make_unique<Committer>(parts_.fs, prefix_, save_id_, &parts_.directories);
   const SaveOptions& options = request_.options;
   data_->plan =
       parts_.plans.PlanOf(data_->input, {.sharded = options.sharded,

@@ -50,6 +50,7 @@ struct SaveParts {
   Signal& signal;
   RateCap& cap;
   PlanCache& plans;
+  DurableDirectories& directories;
   // A pool of at least that many windows, which notifies `signal` too, for a full copy.
   std::function<BufferPool&(std::size_t windows)> full_copy_pool;
   bool check_host_sources = false;

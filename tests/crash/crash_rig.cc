@@ -46,12 +46,14 @@ std::shared_ptr<SaveJob> CrashRig::TrySave(FileSystem& fs, int step, const StepO
       StateFilePath(kCheckpointDir),
       SavedStateText(kCheckpointDir, options.prefix, {.all_model_checkpoint_paths = all}, "/")};
   request.retired = options.retired;
+  DurableDirectories directories;  // each save is of another process
   const SaveParts parts = {.fs = fs,
                            .devices = devices_,
                            .pool = pool_,
                            .signal = signal_,
                            .cap = cap_,
                            .plans = plans_,
+                           .directories = directories,
                            .full_copy_pool = [&](std::size_t) -> BufferPool& { return pool_; },
                            .check_host_sources = true};
   auto job = std::make_shared<SaveJob>(parts, options.prefix, NextSaveId(), request);

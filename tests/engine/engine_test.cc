@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <limits>
@@ -191,6 +192,25 @@ TEST_F(EngineTest, WritesTheMetaGraphWithItsChecksum) {
   EXPECT_EQ(ReadFile(PosixFileSystem(), MetaGraphPath(prefix_), 100), "a graph");
   SaveAsync(engine_, prefix_, MakeSmallState(2).tensors()).WaitFinished();
   EXPECT_FALSE(std::filesystem::exists(MetaGraphPath(prefix_))) << "an older one is removed";
+}
+
+TEST_F(EngineTest, SyncsTheParentOfItsDirectoryOnceAndAgainWhenThatIsMadeAnew) {
+  FaultyFileSystem fs(PosixFileSystem());
+  Engine engine = TestEngine(fs);
+  const std::string directory = dir_.File("sub");
+  const TensorSet state = MakeSmallState(1);
+  const auto syncs_of_parent = [&] {
+    SaveAsync(engine, directory + "/m", state.tensors()).WaitFinished();
+    const std::vector<OperationRecord> log = fs.log();
+    return std::ranges::count_if(log, [&](const OperationRecord& record) {
+      return record.operation == FsOperation::kSyncDirectory && record.path == dir_.path();
+    });
+  };
+  const auto first = syncs_of_parent();
+  EXPECT_GE(first, 1);
+  EXPECT_EQ(syncs_of_parent(), first) << "it is durable already";
+  std::filesystem::rename(directory, dir_.File("old"));  // keeps the inode in use
+  EXPECT_GT(syncs_of_parent(), first) << "the directory is another one";
 }
 
 // ---- Threads ----
