@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+#include <initializer_list>
 
 namespace waypost {
 namespace {
@@ -14,6 +16,11 @@ constexpr int kNice = 10;
 }  // namespace
 
 void EnterBackground(const char* name) noexcept {
+  // The job's signals are for the job's threads; a fault of this one stays its own.
+  sigset_t signals;
+  sigfillset(&signals);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) sigdelset(&signals, fault);
+  static_cast<void>(::pthread_sigmask(SIG_BLOCK, &signals, nullptr));
   static_cast<void>(::pthread_setname_np(::pthread_self(), name));
   const auto thread = static_cast<id_t>(::gettid());
   errno = 0;

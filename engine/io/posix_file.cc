@@ -64,6 +64,8 @@ LockOutcome TryLockFd(int fd, const std::string& path) {
   return LockOutcomeFromErrno(errno, path);
 }
 
+void UnlockFd(int fd) noexcept { static_cast<void>(::flock(fd, LOCK_UN)); }
+
 void FirstFailure::Record(const char* operation, int errno_value) noexcept {
   const std::lock_guard lock(mutex_);
   if (errno_value_ != 0) return;

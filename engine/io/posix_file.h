@@ -28,6 +28,9 @@ auto RetryInterrupted(Call call) {
 
 // flock without waiting.  `path` is for the error.
 LockOutcome TryLockFd(int fd, const std::string& path);
+// Lets a lock go.  Closing alone would not: a forked child shares the lock with its copy of the
+// descriptor.
+void UnlockFd(int fd) noexcept;
 // What a failed flock means: kHeld, kUnsupported, or an Error.
 LockOutcome LockOutcomeFromErrno(int errno_value, const std::string& path);
 
@@ -49,6 +52,11 @@ class FirstFailure {
 class PosixWritableFile final : public WritableFile {
  public:
   PosixWritableFile(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  ~PosixWritableFile() override {
+    if (lock_fd_) UnlockFd(lock_fd_.get());
+  }
+  PosixWritableFile(const PosixWritableFile&) = delete;
+  PosixWritableFile& operator=(const PosixWritableFile&) = delete;
 
   void Append(std::span<const std::byte> bytes) override;
   void Sync() override;

@@ -53,10 +53,12 @@ UniqueFd OpenForLock(const std::string& path) {
   return Open(path, O_RDONLY | O_NONBLOCK, "lock", IoDirection::kRead);
 }
 
-// The descriptor carries the lock, and closing it lets the lock go.
 class FlockLock final : public FileLock {
  public:
   explicit FlockLock(UniqueFd fd) : fd_(std::move(fd)) {}
+  ~FlockLock() override { UnlockFd(fd_.get()); }
+  FlockLock(const FlockLock&) = delete;
+  FlockLock& operator=(const FlockLock&) = delete;
 
  private:
   UniqueFd fd_;

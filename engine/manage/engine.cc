@@ -97,8 +97,10 @@ SaveHandle Engine::Impl::Save(const std::string& prefix, std::span<const NamedTe
   auto job = std::make_shared<SaveJob>(Parts(), prefix, NewSaveId(), std::move(request));
   job->Prepare(tensors);
   const std::size_t io_runs = threads_.Reserve(job->drives());
+  unfinished_.reserve(unfinished_.size() + 1);  // what follows must not fail
   job->Start(io_runs, wait_seconds, watch.Lap());
   threads_.Run(job);
+  job->AddStall(watch.Lap());
   unfinished_.push_back(job);
   return SaveJob::MakeHandle(std::move(job));
 }

@@ -45,6 +45,7 @@ std::size_t SaveThreads::Reserve(std::span<const std::uint64_t> drives) {
   std::size_t count = 0;
   for (const std::uint64_t drive : drives) {
     std::vector<Thread>& threads = io_[drive];
+    threads.reserve(static_cast<std::size_t>(threads_per_drive_));  // a thread started is kept
     while (threads.size() < static_cast<std::size_t>(threads_per_drive_)) {
       threads.push_back(StartThread([this, drive](JobQueue& queue) { RunIoThread(drive, queue); }));
     }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <exception>
 #include <filesystem>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -93,8 +94,9 @@ class Saver::Impl {
     for (const Pending& pending : pending_) {
       SaveJob& job = SaveJob::JobOf(pending.save);
       job.WaitQuietly(SaveState::kFinished);
-      LogUnseenError(job);
+      job.LogUnseenError();
     }
+    for (const SaveHandle& save : failed_) SaveJob::JobOf(save).LogUnseenError();
   }
 
   SaveHandle SaveAsync(Session& session, const std::string& save_path,
@@ -153,6 +155,7 @@ class Saver::Impl {
   }
 
   std::vector<std::string> last_checkpoints() {
+    process_.Require("ask for the last checkpoints");
     SettleEnded();
     return retention_.last_checkpoints();
   }
@@ -175,25 +178,16 @@ class Saver::Impl {
     std::optional<Retention> next;  // what retention becomes once it is committed
   };
 
-  static void LogUnseenError(SaveJob& job) {
-    const std::exception_ptr error = job.TakeUnseenError();
-    if (error == nullptr) return;
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& failure) {
-      LogWarning(fmt::format("nobody waited for a save that failed: {}", failure.what()));
-    }
-  }
-
   // The next save counts on what became of the last.  Throws the error of one that nobody has seen.
   void WaitForLast() {
     if (!pending_.empty()) {
       SaveJob::JobOf(pending_.back().save).WaitQuietly(SaveState::kCommitted);
     }
     SettleEnded();
-    if (!last_) return;
-    if (const std::exception_ptr error = SaveJob::JobOf(*last_).TakeUnseenError()) {
-      std::rethrow_exception(error);
+    for (const SaveHandle& save : std::exchange(failed_, {})) {
+      if (const std::exception_ptr error = SaveJob::JobOf(save).TakeUnseenError()) {
+        std::rethrow_exception(error);
+      }
     }
   }
 
@@ -208,8 +202,13 @@ class Saver::Impl {
     while (!pending_.empty() &&
            SaveJob::JobOf(pending_.front().save).HasReached(SaveState::kFinished)) {
       last_ = pending_.front().save;
-      retention_.NotDeleted(SaveJob::JobOf(*last_).not_retired());
       pending_.pop_front();
+      const SaveJob& job = SaveJob::JobOf(*last_);
+      if (job.HasReached(SaveState::kFailed)) failed_.push_back(*last_);
+      retention_.NotDeleted(job.not_retired());
+      for (Pending& later : pending_) {
+        if (later.next) later.next->NotDeleted(job.not_retired());
+      }
     }
   }
 
@@ -285,6 +284,7 @@ class Saver::Impl {
   const OwnProcess process_;
   std::deque<Pending> pending_;     // oldest first
   std::optional<SaveHandle> last_;  // the last one that has ended
+  std::vector<SaveHandle> failed_;  // ended ones whose errors perhaps nobody has seen
 };
 
 Saver::Saver(Graph& graph, const SaverOptions& options)

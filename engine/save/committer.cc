@@ -81,7 +81,7 @@ std::string StorageDirectory(FileSystem& fs, const std::string& prefix,
 void Attempt(std::vector<std::string>& warnings, const std::function<void()>& action) {
   try {
     action();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     warnings.emplace_back(error.what());
   }
 }
@@ -287,8 +287,12 @@ FinishReport Committer::Finish() {
   for (const std::string& old : retired_) {
     const std::size_t failed = report.warnings.size();
     Attempt(report.warnings, [&] {
-      const LockResult directory_lock = fs_.Lock(DirectoryOf(old));
-      RetireCheckpoint(fs_, old, meta_suffix_, save_id_);
+      std::optional<HiddenCheckpoint> hidden;
+      {
+        const LockResult directory_lock = fs_.Lock(DirectoryOf(old));
+        hidden = HideCheckpoint(fs_, old, meta_suffix_, save_id_);
+      }
+      if (hidden) RemoveHidden(fs_, *hidden);
     });
     if (report.warnings.size() > failed) report.not_retired.push_back(old);
   }

@@ -38,6 +38,9 @@ void IoWorker::Run() {
     if (parts_.queue.IsOver() && AllWritten()) break;
     Wait(seen);
   }
+  // Shards without windows gave no task to own them for, and are to be synced as well.
+  while (OwnNext()) {
+  }
   const TimeAdder adder(times_.drive);
   for (OwnShard& own : shards_) {
     own.writer->Finish(own.file_bytes);
@@ -50,15 +53,21 @@ std::optional<StageTask> IoWorker::TakeTask() {
   if (!shards_.empty()) {
     if (auto task = parts_.queue.Take(shards_.back().shard)) return task;
   }
-  while (const std::optional<int> shard = parts_.queue.OwnShard(drive_)) {
-    OwnShard& own = shards_.emplace_back();
-    own.shard = *shard;
-    DataFile& file = *parts_.files[static_cast<std::size_t>(*shard)];
-    own.file_bytes = parts_.stager.FileBytes(*shard);
-    own.writer = std::make_unique<ShardWriter>(file, ring_);
-    if (auto task = parts_.queue.Take(*shard)) return task;
+  while (OwnNext()) {
+    if (auto task = parts_.queue.Take(shards_.back().shard)) return task;
   }
   return parts_.queue.Take();
+}
+
+// Takes one more shard of the drive; false when none is left.
+bool IoWorker::OwnNext() {
+  const std::optional<int> shard = parts_.queue.OwnShard(drive_);
+  if (!shard) return false;
+  DataFile& file = *parts_.files[static_cast<std::size_t>(*shard)];
+  shards_.push_back({.shard = *shard,
+                     .file_bytes = parts_.stager.FileBytes(*shard),
+                     .writer = std::make_unique<ShardWriter>(file, ring_)});
+  return true;
 }
 
 bool IoWorker::FillOne() {

@@ -70,6 +70,7 @@ class IoWorker {
   };
 
   std::optional<StageTask> TakeTask();
+  bool OwnNext();
   void WriteFilled();
   bool FillOne();
   bool AllWritten() const;

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/log.h"
 #include "base/units.h"
 #include "base/version.h"
 #include "format/bundle_names.h"
@@ -25,6 +27,26 @@ void RequireWindows(const std::string& prefix, std::size_t windows, std::size_t 
   throw Error(Code::kInvalidArgument,
               fmt::format("save {}: staging_bytes gives {} windows of {} MiB, {} drives need {}",
                           prefix, windows, kWindowBytes / kMiB, drives, kWindowsPerDrive * drives));
+}
+
+std::string Absolute(const std::string& path) {
+  return path.empty() ? path : std::filesystem::absolute(path).string();
+}
+
+std::vector<std::string> Absolute(const std::vector<std::string>& paths) {
+  std::vector<std::string> all;
+  for (const std::string& path : paths) all.push_back(Absolute(path));
+  return all;
+}
+
+// Those of `paths` whose absolute form is among `absolute_paths`.
+std::vector<std::string> AsGiven(const std::vector<std::string>& paths,
+                                 const std::vector<std::string>& absolute_paths) {
+  std::vector<std::string> given;
+  for (const std::string& path : paths) {
+    if (std::ranges::count(absolute_paths, Absolute(path)) > 0) given.push_back(path);
+  }
+  return given;
 }
 
 bool HasFailed(SaveState state) {
@@ -56,10 +78,20 @@ struct SaveJob::Data {
 
 SaveJob::SaveJob(const SaveParts& parts, std::string prefix, std::uint64_t save_id,
                  SaveRequest request)
-    : parts_(parts), prefix_(std::move(prefix)), save_id_(save_id), request_(std::move(request)) {}
+    : parts_(parts),
+      prefix_(std::move(prefix)),
+      path_(Absolute(prefix_)),
+      save_id_(save_id),
+      request_(std::move(request)),
+      retired_paths_(Absolute(request_.retired)) {
+  if (request_.state) request_.state->path = Absolute(request_.state->path);
+}
 
 SaveJob::~SaveJob() {
-  if (!process_.IsForked()) return;
+  if (!process_.IsForked()) {
+    LogUnseenError();
+    return;
+  }
   // The parent goes on with them.
   static_cast<void>(committer_.release());
   static_cast<void>(data_.release());
@@ -70,7 +102,7 @@ SaveJob::~SaveJob() {
 
 void SaveJob::Prepare(std::span<const NamedTensor> tensors) {
   data_ = std::make_unique<Data>(parts_.plans.ListOf(tensors), parts_.devices);
-  committer_ = std::make_unique<Committer>(parts_.fs, prefix_, save_id_, &parts_.directories);
+  committer_ = std::make_unique<Committer>(parts_.fs, path_, save_id_, &parts_.directories);
   const SaveOptions& options = request_.options;
   data_->plan =
       parts_.plans.PlanOf(data_->input, {.sharded = options.sharded,
@@ -81,13 +113,17 @@ void SaveJob::Prepare(std::span<const NamedTensor> tensors) {
   for (const ShardPlan& shard : data_->plan->shards) {
     shard_dirs.push_back(options.storage_dirs.empty() ? "" : options.storage_dirs[shard.directory]);
   }
-  committer_->Announce(shard_dirs, request_.retired, request_.meta_suffix);
+  committer_->Announce(shard_dirs, retired_paths_, request_.meta_suffix);
   data_->stager = std::make_unique<Stager>(*data_->plan, data_->input, options.stream);
   for (std::size_t shard = 0; shard < shard_dirs.size(); ++shard) {
     const std::string& directory =
-        shard_dirs[shard].empty() ? DirectoryOf(prefix_) : shard_dirs[shard];
-    data_->shards.push_back(
-        {parts_.fs.Stat(directory)->device, data_->stager->WindowCount(static_cast<int>(shard))});
+        shard_dirs[shard].empty() ? DirectoryOf(path_) : shard_dirs[shard];
+    const std::optional<FileStat> stat = parts_.fs.Stat(directory);
+    if (!stat) {
+      throw Error(Code::kNotFound,
+                  fmt::format("save {}: directory {} was removed meanwhile", prefix_, directory));
+    }
+    data_->shards.push_back({stat->device, data_->stager->WindowCount(static_cast<int>(shard))});
     data_->window_count += data_->shards.back().windows;
   }
   RequireWindows(prefix_, parts_.pool.window_count(), drives().size());
@@ -117,6 +153,11 @@ void SaveJob::Start(std::size_t io_runs, double wait_seconds, double plan_second
   stats_.stall_seconds = wait_seconds + plan_seconds;
   watch_.Lap();
   MoveTo(SaveState::kStaging);
+}
+
+void SaveJob::AddStall(double seconds) {
+  const std::scoped_lock lock(mutex_);
+  stats_.stall_seconds += seconds;
 }
 
 // ---- On the I/O threads ----
@@ -207,15 +248,17 @@ void SaveJob::RunCommit() {
   header.shard_count = static_cast<int>(data_->plan->shards.size());
   header.origin = BundleHeader::Origin{
       .save_id = save_id_, .writer = kWriterName, .meta_size = 0, .meta_crc32c = 0};
-  const std::string meta_path = MetaGraphPath(prefix_, request_.meta_suffix);
+  const std::string meta_path = MetaGraphPath(path_, request_.meta_suffix);
   std::vector<CommittedFile> companions;
-  if (const std::string& content = request_.options.meta_graph; !content.empty()) {
+  // They may be large, and are not needed once they are written.
+  if (std::string content = std::exchange(request_.options.meta_graph, {}); !content.empty()) {
     header.origin->meta_size = content.size();
     header.origin->meta_crc32c = Crc32c(AsBytes(content));
-    companions.push_back({meta_path, content});
+    companions.push_back({meta_path, std::move(content)});
   }
-  if (request_.state) companions.push_back(*request_.state);
+  if (request_.state) companions.push_back(*std::exchange(request_.state, std::nullopt));
   committer_->WriteCompanions(companions);
+  companions.clear();
 
   WaitUntil([this] { return state_ >= SaveState::kDraining; });
   const std::string index = BuildIndex(data_->input, *data_->stager, header);
@@ -233,7 +276,7 @@ void SaveJob::RunCommit() {
   FinishReport report = committer_->Finish();
   const std::scoped_lock lock(mutex_);
   stats_.warnings.insert(stats_.warnings.end(), report.warnings.begin(), report.warnings.end());
-  not_retired_ = std::move(report.not_retired);
+  not_retired_ = AsGiven(request_.retired, report.not_retired);
 }
 
 // Waits for the other threads; throws the error that stopped them.
@@ -296,11 +339,15 @@ bool SaveJob::Cancel() {
     if (state_ >= SaveState::kCommitting || error_ != nullptr) return false;
     is_cancelled_ = true;
     error_seen_ = true;  // by whoever asked for it
+    ++helpers_;          // until the queue has given its windows back
     error_ = std::make_exception_ptr(
         Error(Code::kCancelled, fmt::format("save {}: it was cancelled", prefix_)));
     changed_.notify_all();
   }
   queue_->Stop();
+  const std::scoped_lock lock(mutex_);
+  --helpers_;
+  changed_.notify_all();
   return true;
 }
 
@@ -398,6 +445,16 @@ bool SaveJob::committed() const {
 std::vector<std::string> SaveJob::not_retired() const {
   const std::scoped_lock lock(mutex_);
   return not_retired_;
+}
+
+void SaveJob::LogUnseenError() noexcept {
+  const std::exception_ptr error = TakeUnseenError();
+  if (error == nullptr) return;
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& failure) {
+    LogWarning(fmt::format("nobody waited for a save that failed: {}", failure.what()));
+  }
 }
 
 std::exception_ptr SaveJob::TakeUnseenError() {

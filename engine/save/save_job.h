@@ -82,6 +82,8 @@ class SaveJob {
   std::vector<std::uint64_t> drives() const;
   // Says how many calls of RunIo will come.  `wait_seconds` and `plan_seconds` are the caller's.
   void Start(std::size_t io_runs, double wait_seconds, double plan_seconds);
+  // More time that the caller has lost in SaveAsync.
+  void AddStall(double seconds);
   // The data path of `drive`, on a thread that owns the ring which `ring` gives.
   void RunIo(std::uint64_t drive, const RingSource& ring) noexcept;
   // Index, commit, and what follows it.
@@ -108,6 +110,8 @@ class SaveJob {
   std::vector<std::string> not_retired() const;
   // The error of a save that failed and that no wait has thrown yet; it counts as seen from now on.
   std::exception_ptr TakeUnseenError();
+  // Takes that error to the log; the destructor does so.
+  void LogUnseenError() noexcept;
 
  private:
   struct Data;  // what the data path needs, let go at the end
@@ -127,9 +131,11 @@ class SaveJob {
   static SaveLimit LimitOf(const SaveStats& stats);
 
   const SaveParts parts_;
-  const std::string prefix_;
+  const std::string prefix_;  // as the caller gave it
+  const std::string path_;    // the same, whatever becomes of the working directory
   const std::uint64_t save_id_;
-  const SaveRequest request_;
+  SaveRequest request_;
+  const std::vector<std::string> retired_paths_;  // request_.retired, absolute
   const OwnProcess process_;
 
   std::unique_ptr<Committer> committer_;
@@ -146,12 +152,12 @@ class SaveJob {
   SaveStats stats_;
   Stopwatch watch_;  // since the last change of the state
   std::size_t io_runs_left_ = 0;
-  std::size_t helpers_ = 0;   // threads that wait for the save to be staged
+  std::size_t helpers_ = 0;   // other threads that use what LetGo gives back
   std::exception_ptr error_;  // the first one
   bool is_cancelled_ = false;
   bool error_seen_ = false;
   bool committed_ = false;
-  std::vector<std::string> not_retired_;
+  std::vector<std::string> not_retired_;  // as they stand in the request
 };
 
 }  // namespace waypost

@@ -173,16 +173,29 @@ ShardPlan LayOut(std::span<const PlannedTensor> tensors, const Group& group) {
 // shard's file holds all that its device needs.
 std::vector<SharedTensor> TakeShared(std::span<const PlannedTensor> tensors, bool sharded,
                                      std::vector<std::size_t>& order) {
-  std::vector<SharedTensor> shared;
-  std::map<std::tuple<std::string_view, const void*, std::uint64_t>, std::size_t> seen;
-  std::erase_if(order, [&](std::size_t i) {
+  const auto extent_of = [&](std::size_t i) {
     const PlannedTensor& tensor = tensors[i];
-    if (tensor.source == nullptr || tensor.size_bytes == 0) return false;
-    const std::string_view device = sharded ? tensor.device : std::string_view();
-    const auto [first, is_new] = seen.try_emplace({device, tensor.source, tensor.size_bytes}, i);
-    if (!is_new) shared.push_back({i, first->second});
-    return !is_new;
+    return std::tuple(sharded ? tensor.device : std::string_view(), tensor.source,
+                      tensor.size_bytes);
+  };
+  std::vector<std::size_t> by_extent;
+  for (const std::size_t i : order) {
+    if (tensors[i].source != nullptr && tensors[i].size_bytes > 0) by_extent.push_back(i);
+  }
+  std::sort(by_extent.begin(), by_extent.end(), [&](std::size_t a, std::size_t b) {
+    return std::pair(extent_of(a), a) < std::pair(extent_of(b), b);
   });
+  std::vector<SharedTensor> shared;
+  for (std::size_t i = 1, first = 0; i < by_extent.size(); ++i) {
+    if (extent_of(by_extent[i]) != extent_of(by_extent[first])) {
+      first = i;
+    } else {
+      shared.push_back({by_extent[i], by_extent[first]});
+    }
+  }
+  std::set<std::size_t> taken;
+  for (const SharedTensor& tensor : shared) taken.insert(tensor.tensor);
+  std::erase_if(order, [&](std::size_t i) { return taken.contains(i); });
   return shared;
 }
 

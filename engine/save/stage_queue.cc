@@ -1,7 +1,6 @@
 #include "save/stage_queue.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -120,13 +119,12 @@ bool StageQueue::BecameStaged() {
 }
 
 void StageQueue::Stop() {
-  std::vector<FilledWindow> dropped;  // goes back to the pool outside the lock
+  std::list<FilledWindow> dropped;  // goes back to the pool outside the lock
   {
     const std::scoped_lock lock(mutex_);
     stopped_ = true;
     for (ShardState& state : shards_) {
-      std::move(state.filled.begin(), state.filled.end(), std::back_inserter(dropped));
-      state.filled.clear();
+      dropped.splice(dropped.end(), state.filled);
     }
   }
   signal_.Notify();

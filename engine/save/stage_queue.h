@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -79,8 +80,8 @@ class StageQueue {
     bool is_owned = false;
     std::uint64_t fill_next = 0;
     std::uint64_t check_next = 0;
-    std::uint64_t written = 0;  // given out by TakeFilled
-    std::deque<FilledWindow> filled;
+    std::uint64_t written = 0;       // given out by TakeFilled
+    std::list<FilledWindow> filled;  // a list: dropping them all needs no memory
   };
 
   bool AllFilled() const { return filled_ == windows_total_; }

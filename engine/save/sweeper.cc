@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "base/units.h"
 #include "format/bundle_files.h"
@@ -15,7 +16,9 @@
 namespace waypost {
 namespace {
 
+// Ends of what temporary names stand for: a tombstone, and a file of a retired checkpoint.
 constexpr std::string_view kRetired = ".retired";
+constexpr std::string_view kHidden = ".hidden";
 constexpr std::uint64_t kLockBytesMax = 64 * kKiB;
 
 // What one dead save left behind; base names.
@@ -34,6 +37,19 @@ bool IsStoredFile(const std::string& target, const DataName& data,
          parts->shard_count == data.shard_count && save_ids.contains(parts->save_id);
 }
 
+// Removes `path`, which has or had the name `name`, and before it what a link there leads to.
+void RemoveFileAndTarget(FileSystem& fs, const std::string& path, const std::string& name,
+                         const std::set<std::uint64_t>& save_ids) {
+  const std::optional<DataName> data = ParseDataName(BaseName(name));
+  const std::optional<std::string> target = data ? fs.ReadLink(path) : std::nullopt;
+  if (target && IsStoredFile(*target, *data, save_ids)) {
+    if (fs.Stat(*target)) fs.Remove(*target);
+    // For good before the name that leads to it: what is cut short is found by its name.
+    if (fs.Stat(DirectoryOf(*target))) fs.SyncDirectory(DirectoryOf(*target));
+  }
+  fs.Remove(path);
+}
+
 std::set<std::uint64_t> IdsOf(const BundleHeader& header) {
   if (!header.origin) return {};
   return {header.origin->save_id};
@@ -44,11 +60,7 @@ class Sweep {
   Sweep(FileSystem& fs, const std::string& directory) : fs_(fs), directory_(directory) {}
 
   SweepReport Run() {
-    const std::map<std::uint64_t, Leftovers> found = FindLeftovers();
-    // What a dead process renamed is visible, and yet a power cut may still undo it: nothing is
-    // judged by it before it is durable.
-    if (!found.empty()) fs_.SyncDirectory(directory_);
-    for (const auto& [save_id, leftovers] : found) {
+    for (const auto& [save_id, leftovers] : FindLeftovers()) {
       try {
         SweepSave(save_id, leftovers);
       } catch (const Error& error) {
@@ -84,7 +96,11 @@ class Sweep {
       if (lock.outcome != LockOutcome::kTaken) return;  // alive
       content = ParseSaveLock(ReadFile(fs_, Path(leftovers.lock_file), kLockBytesMax));
     }
+    // What a dead process renamed is visible, and yet a power cut may still undo it: nothing is
+    // judged by it before it is durable.
+    if (!std::exchange(is_synced_, true)) fs_.SyncDirectory(directory_);
     const bool committed = leftovers.lock && IsCommitted(leftovers.lock->prefix, save_id);
+    const std::set<std::uint64_t> retired_ids = RetiredIds(leftovers);
     std::vector<std::string> tombstones;
     for (std::size_t i = 0; i < leftovers.temporaries.size(); ++i) {
       const std::string path = Path(leftovers.temporary_files[i]);
@@ -92,6 +108,10 @@ class Sweep {
       if (target.ends_with(kRetired)) {
         RemoveRetired(path, target.substr(0, target.size() - kRetired.size()));
         tombstones.push_back(path);
+      } else if (target.ends_with(kHidden)) {
+        RemoveFileAndTarget(fs_, path, target.substr(0, target.size() - kHidden.size()),
+                            retired_ids);
+        Note({path});
       } else if (committed) {
         // Its .meta or state file, durable since before the commit.
         fs_.Rename(path, target);
@@ -108,6 +128,16 @@ class Sweep {
     fs_.SyncDirectory(directory_);
   }
 
+  // The ids of the checkpoints whose tombstones stand among the leftovers.
+  std::set<std::uint64_t> RetiredIds(const Leftovers& leftovers) {
+    std::set<std::uint64_t> ids;
+    for (std::size_t i = 0; i < leftovers.temporaries.size(); ++i) {
+      if (!leftovers.temporaries[i].path.ends_with(kRetired)) continue;
+      ids.merge(IdsOf(*ReadBundleHeader(fs_, Path(leftovers.temporary_files[i]))));
+    }
+    return ids;
+  }
+
   bool IsCommitted(const std::string& prefix, std::uint64_t save_id) {
     const std::optional<BundleHeader> header = CommittedHeader(fs_, Path(prefix));
     return header && header->origin && header->origin->save_id == save_id;
@@ -116,7 +146,9 @@ class Sweep {
   // What the dead save would have done last.  The state file does not list them any more.
   void Retire(const SaveLockContent& content, std::uint64_t save_id) {
     for (const std::string& name : content.retired) {
-      RetireCheckpoint(fs_, Path(name), content.meta_suffix, save_id);
+      if (const auto hidden = HideCheckpoint(fs_, Path(name), content.meta_suffix, save_id)) {
+        RemoveHidden(fs_, *hidden);
+      }
       report_.actions.push_back("retired " + Path(name));
     }
   }
@@ -155,6 +187,7 @@ class Sweep {
 
   FileSystem& fs_;
   const std::string& directory_;
+  bool is_synced_ = false;
   SweepReport report_;
 };
 
@@ -216,21 +249,44 @@ std::vector<std::string> RemoveStoredFiles(FileSystem& fs, const std::string& st
   return removed;
 }
 
-void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
-                      std::uint64_t save_id) {
-  const std::string directory = DirectoryOf(prefix);
-  if (!fs.Stat(IndexPath(prefix))) return;
+std::optional<HiddenCheckpoint> HideCheckpoint(FileSystem& fs, const std::string& prefix,
+                                               const std::string& meta_suffix,
+                                               std::uint64_t save_id) {
+  if (!fs.Stat(IndexPath(prefix))) return std::nullopt;
   if (const std::optional<std::string> holder = LiveSaveOf(fs, prefix)) {
     throw Error(Code::kAborted, fmt::format("remove {}: it is being saved by {}", prefix, *holder));
   }
-  const std::optional<BundleHeader> header = CommittedHeader(fs, prefix);
-  const std::string tombstone = TombstonePath(prefix, save_id);
-  fs.Rename(IndexPath(prefix), tombstone);
+  const std::string directory = DirectoryOf(prefix);
+  const BundleHeader header = *CommittedHeader(fs, prefix);
+  HiddenCheckpoint hidden = {
+      .tombstone = TombstonePath(prefix, save_id), .files = {}, .save_ids = IdsOf(header)};
+  fs.Rename(IndexPath(prefix), hidden.tombstone);
   fs.SyncDirectory(directory);
-  RemoveDataFiles(fs, prefix, {{header->shard_count}, IdsOf(*header)});
-  if (const std::string meta = MetaGraphPath(prefix, meta_suffix); fs.Stat(meta)) fs.Remove(meta);
-  fs.SyncDirectory(directory);
-  fs.Remove(tombstone);
+  std::vector<std::string> paths;
+  for (const std::string& name : fs.List(directory)) {
+    const std::optional<DataName> data = ParseDataName(name);
+    if (data && data->prefix == BaseName(prefix) && data->shard_count == header.shard_count) {
+      paths.push_back(JoinPath(directory, name));
+    }
+  }
+  if (std::string meta = MetaGraphPath(prefix, meta_suffix); fs.Stat(meta)) {
+    paths.push_back(std::move(meta));
+  }
+  for (const std::string& path : paths) {
+    hidden.files.push_back(TemporaryPath(path + std::string(kHidden), save_id));
+    fs.Rename(path, hidden.files.back());
+  }
+  return hidden;
+}
+
+void RemoveHidden(FileSystem& fs, const HiddenCheckpoint& hidden) {
+  for (const std::string& path : hidden.files) {
+    const std::string target = ParseTemporaryName(path)->path;
+    RemoveFileAndTarget(fs, path, target.substr(0, target.size() - kHidden.size()),
+                        hidden.save_ids);
+  }
+  fs.SyncDirectory(DirectoryOf(hidden.tombstone));
+  fs.Remove(hidden.tombstone);
 }
 
 std::string TombstonePath(const std::string& prefix, std::uint64_t save_id) {

@@ -8,6 +8,8 @@
 // meanwhile. Errors:   what could not be swept is a warning; it stays for the next sweep.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -45,11 +47,23 @@ std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& pref
 std::vector<std::string> RemoveStoredFiles(FileSystem& fs, const std::string& storage_dir,
                                            const std::string& prefix, std::uint64_t save_id);
 
-// Removes checkpoint `prefix` so that a crash never leaves an index without its data: the index
-// becomes a tombstone first.  Does nothing when there is none.  Throws kAborted when a save of it
-// is alive.  Requires: the directory's lock is held.
-void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
-                      std::uint64_t save_id);
+// A retired checkpoint whose files have names that nobody else uses.
+struct HiddenCheckpoint {
+  std::string tombstone;
+  std::vector<std::string> files;    // its data files and .meta
+  std::set<std::uint64_t> save_ids;  // that its links may lead to
+};
+
+// Retires checkpoint `prefix` in two steps, so that a crash never leaves an index without its data
+// and large files are not removed under the lock, where the next save would wait for it: the index
+// becomes a tombstone, for good; then the other files get names of their own.  nullopt when there
+// is no checkpoint.  Throws kAborted when a save of it is alive.  Requires: the directory's lock is
+// held.
+std::optional<HiddenCheckpoint> HideCheckpoint(FileSystem& fs, const std::string& prefix,
+                                               const std::string& meta_suffix,
+                                               std::uint64_t save_id);
+// The second step; needs no lock.  The tombstone goes last.
+void RemoveHidden(FileSystem& fs, const HiddenCheckpoint& hidden);
 
 // Where a retired checkpoint's index stands until its data files are gone.
 std::string TombstonePath(const std::string& prefix, std::uint64_t save_id);
