@@ -1,7 +1,7 @@
 // How quickly each backend moves a file by each file access: 1 GiB in windows of the staging ring,
 // 16 in flight, written to a fresh file until it is durable, or read while nothing of it is cached.
 //
-//   WAYPOST_BENCH_DIR=DIRECTORY build/release/bin/ring_bench --benchmark_repetitions=5
+//   WAYPOST_BENCH_DIR=DIRECTORY build/release/bench/ring_bench --benchmark_repetitions=5
 //
 // The directory (of the present one, if none is named) says which disk is measured; a file system
 // in memory is none.  What a transfer really used is the label: refused ways fall to the next.
@@ -9,15 +9,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "bench/window_mover.h"
 #include "io/file_system.h"
 #include "io/io_ring.h"
 #include "memory/buffer_pool.h"
@@ -33,46 +32,6 @@ std::string Path() {
   const char* const directory = std::getenv("WAYPOST_BENCH_DIR");
   return JoinPath(directory != nullptr ? directory : ".", "waypost-ring-bench.tmp");
 }
-
-// Gives each window to the next piece of the file as soon as its last transfer has ended.
-class Mover final : private IoRing::Client {
- public:
-  Mover(IoRing& ring, BufferPool& pool) : ring_(ring) {
-    while (auto window = pool.TryAcquire()) {
-      std::memset(window->bytes().data(), 'x', window->bytes().size());
-      windows_.push_back(std::move(*window));
-    }
-  }
-
-  void Move(DataFile& file, IoRequest::Kind kind) {
-    for (std::size_t i = 0; i < windows_.size(); ++i) free_.push_back(i);
-    for (std::uint64_t offset = 0; offset < kFileBytes; offset += kWindowBytes) {
-      while (free_.empty()) ring_.WaitOne();
-      const std::size_t window = free_.back();
-      free_.pop_back();
-      if (kind == IoRequest::Kind::kWrite) {
-        ring_.Write(file, windows_[window].bytes(), offset, *this, window);
-      } else {
-        ring_.Read(file, windows_[window].bytes(), offset, *this, window);
-      }
-    }
-    while (ring_.WaitOne()) {
-    }
-    free_.clear();
-    if (failed_) throw Error(Code::kDataLoss, file.path() + ": a transfer failed or was short");
-  }
-
- private:
-  void OnTransferDone(std::uint64_t tag, std::size_t size, int errno_value) noexcept override {
-    failed_ = failed_ || errno_value != 0 || size != kWindowBytes;
-    free_.push_back(static_cast<std::size_t>(tag));
-  }
-
-  IoRing& ring_;
-  std::vector<PinnedBuffer> windows_;
-  std::vector<std::size_t> free_;
-  bool failed_ = false;
-};
 
 // What one benchmark uses.
 struct Rig {
@@ -101,13 +60,13 @@ struct Rig {
   std::unique_ptr<FileSystem> fs;
   BufferPool pool;
   IoRing ring;
-  Mover mover;
+  WindowMover mover;
 };
 
 void WriteOnce(Rig& rig, benchmark::State& state) {
   const auto file = rig.fs->CreateData(Path());
   file->Reserve(kFileBytes);
-  rig.mover.Move(*file, IoRequest::Kind::kWrite);
+  rig.mover.Write(*file, kFileBytes);
   file->DataSync();
   state.SetLabel(rig.Label(*file));
 }
@@ -137,7 +96,7 @@ void BM_RingRead(benchmark::State& state) {
       state.PauseTiming();
       rig.ForgetCache();
       state.ResumeTiming();
-      rig.mover.Move(*file, IoRequest::Kind::kRead);
+      rig.mover.Read(*file, kFileBytes);
     }
     state.SetLabel(rig.Label(*file));
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kFileBytes));

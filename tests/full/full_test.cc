@@ -19,9 +19,9 @@
 
 #include "base/unique_fd.h"
 #include "base/units.h"
+#include "bench/big_state.h"
+#include "bench/memory_probe.h"
 #include "format/bundle_names.h"
-#include "full/big_state.h"
-#include "full/memory_probe.h"
 #include "support/temp_dir.h"
 #include "waypost/checkpoint_reader.h"
 #include "waypost/engine.h"

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <span>
 
-#include "kill/byte_pattern.h"
+#include "bench/byte_pattern.h"
 
 namespace waypost {
 namespace {

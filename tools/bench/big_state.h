@@ -20,7 +20,9 @@ class BigState {
   BigState& operator=(const BigState&) = delete;
 
   const std::vector<NamedTensor>& tensors() const noexcept { return tensors_; }
-  std::uint64_t size_bytes() const noexcept { return memory_.size(); }
+  std::uint64_t size_bytes() const noexcept { return size_bytes_; }
+  // All of it, the gaps between tensors too.
+  std::span<std::byte> memory() const noexcept { return memory_; }
 
   // Other content than that of Fill.
   void Poison();
@@ -29,6 +31,7 @@ class BigState {
 
  private:
   std::span<std::byte> memory_;
+  std::uint64_t size_bytes_;
   std::vector<NamedTensor> tensors_;
 };
 

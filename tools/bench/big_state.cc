@@ -1,4 +1,4 @@
-#include "full/big_state.h"
+#include "bench/big_state.h"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -8,13 +8,22 @@
 #include <numeric>
 
 #include "base/errno_error.h"
-#include "kill/byte_pattern.h"
+#include "base/units.h"
+#include "bench/byte_pattern.h"
 
 namespace waypost {
 namespace {
 
 constexpr int kPoison = 0xA5;
 constexpr std::size_t kListedMax = 10;
+// Where frameworks put their tensors: at cache lines, and seldom at pages.
+constexpr std::uint64_t kAlignment = 64;
+
+std::uint64_t MappedBytes(const std::vector<std::uint64_t>& tensor_bytes) {
+  return std::accumulate(
+      tensor_bytes.begin(), tensor_bytes.end(), std::uint64_t{0},
+      [](std::uint64_t sum, std::uint64_t size) { return sum + AlignUp(size, kAlignment); });
+}
 
 std::span<std::byte> Map(std::size_t size) {
   void* const memory =
@@ -30,7 +39,8 @@ std::span<std::byte> BytesOf(const NamedTensor& tensor) {
 }  // namespace
 
 BigState::BigState(const std::vector<std::uint64_t>& tensor_bytes)
-    : memory_(Map(std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), std::uint64_t{0}))) {
+    : memory_(Map(MappedBytes(tensor_bytes))),
+      size_bytes_(std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), std::uint64_t{0})) {
   tensors_.reserve(tensor_bytes.size());
   std::byte* next = memory_.data();
   for (const std::uint64_t size : tensor_bytes) {
@@ -39,7 +49,7 @@ BigState::BigState(const std::vector<std::uint64_t>& tensor_bytes)
         {.name = fmt::format("layer{:06}/kernel/Adam", number),
          .tensor = TensorView(next, DType::kFloat32, {static_cast<std::int64_t>(size / 4)})});
     FillPattern({next, size}, number);
-    next += size;
+    next += AlignUp(size, kAlignment);
   }
 }
 

@@ -1,4 +1,4 @@
-#include "full/memory_probe.h"
+#include "bench/memory_probe.h"
 
 #include <malloc.h>
 
@@ -60,6 +60,11 @@ void MemoryProbe::Look() {
 std::uint64_t MemoryProbe::PeakExtraBytes() {
   Look();
   return peak_bytes_ - baseline_bytes_;
+}
+
+void MemoryProbe::ForgetPeak() {
+  peak_bytes_ = baseline_bytes_;
+  Look();
 }
 
 }  // namespace waypost

@@ -18,6 +18,8 @@ class MemoryProbe {
 
   // Looks once more.
   std::uint64_t PeakExtraBytes();
+  // Forgets the peak, not what the process had when the probe was made.
+  void ForgetPeak();
 
  private:
   void Look();
