@@ -66,7 +66,7 @@ struct Rig {
 void WriteOnce(Rig& rig, benchmark::State& state) {
   const auto file = rig.fs->CreateData(Path());
   file->Reserve(kFileBytes);
-  rig.mover.Write(*file, kFileBytes);
+  rig.mover.Write({{file.get(), kFileBytes}});
   file->DataSync();
   state.SetLabel(rig.Label(*file));
 }
@@ -96,7 +96,7 @@ void BM_RingRead(benchmark::State& state) {
       state.PauseTiming();
       rig.ForgetCache();
       state.ResumeTiming();
-      rig.mover.Read(*file, kFileBytes);
+      rig.mover.Read({{file.get(), kFileBytes}});
     }
     state.SetLabel(rig.Label(*file));
     state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kFileBytes));

@@ -30,6 +30,7 @@ inline ExitStatus StatusOf(const Error& error) {
 
 using Action = std::function<ExitStatus()>;
 
+void AddBench(CLI::App& program, Action& action);
 void AddCat(CLI::App& program, Action& action);
 void AddDiff(CLI::App& program, Action& action);
 void AddEvents(CLI::App& program, Action& action);

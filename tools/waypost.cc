@@ -1,4 +1,4 @@
-// The program `waypost`: looks at checkpoints and event files.
+// The program `waypost`: looks at checkpoints and event files, and measures saves and restores.
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <string>
@@ -39,6 +39,7 @@ int Main(int argc, char** argv) {
   AddLatest(program, action);
   AddRecover(program, action);
   AddEvents(program, action);
+  AddBench(program, action);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "io/file_system.h"
@@ -19,29 +18,34 @@ class WindowMover final : private IoRing::Client {
   // Takes all windows of the pool that are free, and writes to them.
   WindowMover(IoRing& ring, BufferPool& pool);
 
-  // Moves the first `size_bytes` of the file.  Throws when a transfer failed or was short.
-  // Requires: size_bytes is a multiple of kPageBytes.
-  void Write(DataFile& file, std::uint64_t size_bytes) {
-    Move(file, size_bytes, IoRequest::Kind::kWrite);
-  }
-  void Read(DataFile& file, std::uint64_t size_bytes) {
-    Move(file, size_bytes, IoRequest::Kind::kRead);
-  }
+  // A file, or its beginning.
+  struct Part {
+    DataFile* file = nullptr;
+    std::uint64_t size_bytes = 0;  // a multiple of kPageBytes
+  };
+
+  // Moves all parts, window by window in turns.  Throws when a transfer failed or was short.
+  void Write(const std::vector<Part>& parts) { Move(parts, IoRequest::Kind::kWrite); }
+  void Read(const std::vector<Part>& parts) { Move(parts, IoRequest::Kind::kRead); }
 
  private:
   struct Slot {
     PinnedBuffer window;
-    std::size_t size = 0;  // of the transfer under way
+    // The transfer under way.
+    const DataFile* file = nullptr;
+    std::size_t size = 0;
   };
 
-  void Move(DataFile& file, std::uint64_t size_bytes, IoRequest::Kind kind);
+  void Move(const std::vector<Part>& parts, IoRequest::Kind kind);
+  void Start(const Part& part, std::uint64_t offset, IoRequest::Kind kind);
   void OnTransferDone(std::uint64_t tag, std::size_t size, int errno_value) noexcept override;
 
   IoRing& ring_;
   std::vector<Slot> slots_;
   std::vector<std::size_t> free_;  // slots not in use
+  // The first failure.
   int errno_value_ = 0;
-  bool was_short_ = false;
+  const DataFile* failed_ = nullptr;
 };
 
 }  // namespace waypost

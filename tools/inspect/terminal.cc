@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstProgress{1000};
 constexpr std::chrono::milliseconds kProgressInterval{200};
+constexpr std::size_t kBarWidth = 30;
 
 }  // namespace
 
@@ -70,6 +72,27 @@ void Progress::Advance(std::uint64_t bytes) {
 }
 
 void Progress::Hide() {
+  if (!is_shown_) return;
+  is_shown_ = false;
+  std::fputs("\r\x1b[K", stderr);
+}
+
+ProgressBar::ProgressBar(std::size_t steps_total)
+    : steps_total_(steps_total), is_terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+ProgressBar::~ProgressBar() { Hide(); }
+
+void ProgressBar::BeginStep(std::string_view what) {
+  const std::size_t done = std::min(steps_begun_++, steps_total_);
+  if (!is_terminal_) return;
+  is_shown_ = true;
+  const std::size_t filled = steps_total_ == 0 ? 0 : kBarWidth * done / steps_total_;
+  fmt::print(stderr, "\r[{}{}] {}/{}  {}\x1b[K", std::string(filled, '#'),
+             std::string(kBarWidth - filled, '.'), done, steps_total_, what);
+  std::fflush(stderr);
+}
+
+void ProgressBar::Hide() {
   if (!is_shown_) return;
   is_shown_ = false;
   std::fputs("\r\x1b[K", stderr);

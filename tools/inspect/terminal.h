@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -44,6 +45,28 @@ class Progress {
   bool is_terminal_;
   bool is_shown_ = false;
   Clock::time_point next_;
+};
+
+// The same for a measurement in steps that take about as long each: a bar, and what is being done.
+class ProgressBar {
+ public:
+  explicit ProgressBar(std::size_t steps_total);
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  // The step before has ended.  Shown at once.
+  void BeginStep(std::string_view what);
+  // More steps than was said at first.
+  void AddSteps(std::size_t count) { steps_total_ += count; }
+  // Clears the line, so that other output can be printed.
+  void Hide();
+
+ private:
+  std::size_t steps_total_;
+  std::size_t steps_begun_ = 0;
+  bool is_terminal_;
+  bool is_shown_ = false;
 };
 
 }  // namespace waypost::tool

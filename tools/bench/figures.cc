@@ -1,0 +1,88 @@
+#include "bench/figures.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/units.h"
+
+namespace waypost::tool {
+namespace {
+
+std::vector<double> RatesOf(const std::vector<Timed>& all) {
+  std::vector<double> rates;
+  for (const Timed& timed : all) rates.push_back(timed.rate());
+  return rates;
+}
+
+template <typename Function>
+std::vector<Timed> TimedOf(const std::vector<Round>& rounds, Function&& function) {
+  std::vector<Timed> timed;
+  for (const Round& round : rounds) timed.push_back(function(round));
+  return timed;
+}
+
+OperationFigures::Limit PlainLimit(const char* title, std::vector<Timed> timed) {
+  return {.key = "io_uring", .title = title, .rates = RatesOf(timed), .timed = timed};
+}
+
+void AddFio(OperationFigures& operation, const char* title, const std::vector<Round>& rounds,
+            std::optional<double> Round::*member) {
+  if (auto rates = EachIfAny(rounds, member)) {
+    operation.limits.push_back(
+        {.key = "fio", .title = title, .rates = std::move(*rates), .timed = {}});
+  }
+}
+
+}  // namespace
+
+std::vector<double> OperationFigures::rates() const { return RatesOf(timed); }
+
+std::vector<OperationFigures> OperationsOf(const std::vector<Round>& rounds) {
+  OperationFigures save{.key = "save",
+                        .title = "save, until durable",
+                        .timed = TimedOf(rounds, [](const Round& r) { return r.save.whole; }),
+                        .limits = {}};
+  save.limits.push_back(PlainLimit("plain io_uring write",
+                                   TimedOf(rounds, [](const Round& r) { return r.write_limit; })));
+  AddFio(save, "fio write", rounds, &Round::fio_write_rate);
+  OperationFigures cold{.key = "restore_cold",
+                        .title = "restore, page cache empty",
+                        .timed = TimedOf(rounds, [](const Round& r) { return r.restore_cold; }),
+                        .limits = {}};
+  cold.limits.push_back(PlainLimit("plain io_uring read",
+                                   TimedOf(rounds, [](const Round& r) { return r.read_limit; })));
+  AddFio(cold, "fio read", rounds, &Round::fio_read_rate);
+  OperationFigures cached{.key = "restore_cached",
+                          .title = "restore, cached",
+                          .timed = TimedOf(rounds, [](const Round& r) { return r.restore_cached; }),
+                          .limits = {}};
+  cached.limits.push_back({.key = "memcpy",
+                           .title = "memcpy",
+                           .rates = Each(rounds, &Round::memcpy_rate),
+                           .timed = {}});
+  return {std::move(save), std::move(cold), std::move(cached)};
+}
+
+double CpuSecondsPerGib(const std::vector<Timed>& all) {
+  std::vector<double> values;
+  for (const Timed& timed : all) {
+    values.push_back(timed.cpu_seconds * static_cast<double>(kGiB) /
+                     static_cast<double>(timed.bytes));
+  }
+  return SpreadOf(std::move(values)).median;
+}
+
+std::uint64_t MemoryBytesMax(const std::vector<Timed>& all) {
+  std::uint64_t bytes = 0;
+  for (const Timed& timed : all) bytes = std::max(bytes, timed.memory_bytes);
+  return bytes;
+}
+
+SaveLimit UsualLimit(const std::vector<Round>& rounds) {
+  std::map<SaveLimit, int> counts;
+  for (const Round& round : rounds) ++counts[round.save.stats.limit];
+  return std::ranges::max_element(counts, {}, [](const auto& entry) { return entry.second; })
+      ->first;
+}
+
+}  // namespace waypost::tool
