@@ -5,9 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <fstream>
-#include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/errno_error.h"
@@ -29,22 +31,45 @@ constexpr int kPlotRunsMax = 3;
 
 struct BenchOptions {
   std::string directory;
-  std::optional<std::uint64_t> bytes;
+  std::string bytes;          // as written; empty: not given
   std::uint64_t tensors = 0;  // 0: as `like` says
-  Likeness like = Likeness::kLlm;
+  std::string like = "llm";
   int shards = 1;
   std::vector<std::string> storage_dirs;
-  std::uint64_t ring_bytes = 64 * kMiB;
-  Staging staging = Staging::kLazy;
+  std::string ring = "64M";  // as written
+  std::string staging = "lazy";
   int runs = 5;
   bool json = false;
   std::string plot_path;
 };
 
+std::uint64_t SizeOf(std::string_view option, const std::string& text) {
+  if (const std::optional<std::uint64_t> size = ParseSize(text)) return *size;
+  throw Error(Code::kInvalidArgument,
+              fmt::format("bench: {} {}: not a size such as 512M or 4G", option, text));
+}
+
+std::uint64_t RingBytes(const BenchOptions& options) {
+  constexpr std::uint64_t kLeast = 4 * kWindowBytes;
+  const std::uint64_t ring_bytes = SizeOf("--ring", options.ring);
+  if (ring_bytes >= kLeast) return AlignUp(ring_bytes, kWindowBytes);
+  throw Error(Code::kInvalidArgument,
+              fmt::format("bench: --ring {}: the least is {}", options.ring, SizeText(kLeast)));
+}
+
+Staging StagingOf(const BenchOptions& options) {
+  return options.staging == "lazy" ? Staging::kLazy : Staging::kFullCopy;
+}
+
 StateShape ShapeOf(const BenchOptions& options) {
-  return {.likeness = options.tensors > 0 ? Likeness::kEqual : options.like,
-          .bytes = options.bytes,
-          .tensors = options.tensors};
+  StateShape shape;
+  if (!options.bytes.empty()) shape.bytes = SizeOf("--bytes", options.bytes);
+  shape.tensors = options.tensors;
+  shape.likeness = options.tensors > 0       ? Likeness::kEqual
+                   : options.like == "small" ? Likeness::kSmall
+                   : options.like == "one"   ? Likeness::kOne
+                                             : Likeness::kLlm;
+  return shape;
 }
 
 // Where --dirs meets the engine: SaveOptions has no storage directories yet.
@@ -58,7 +83,7 @@ SaveOptions SaveOptionsOf(const BenchOptions& options, std::uint64_t state_bytes
   SaveOptions save;
   const auto shards = static_cast<std::uint64_t>(options.shards);
   if (shards > 1) save.shard_bytes = (state_bytes + shards - 1) / shards;
-  save.staging = options.staging;
+  save.staging = StagingOf(options);
   SetStorageDirs(save, dirs.storage_paths());
   return save;
 }
@@ -94,20 +119,13 @@ std::optional<std::uint64_t> AvailableMemory() {
 // Too much would not fail but have some process killed.
 void RequireMemory(const BenchOptions& options, std::uint64_t state_bytes) {
   constexpr std::uint64_t kMargin = 256 * kMiB;
-  const std::uint64_t copies = options.staging == Staging::kFullCopy ? 2 : 1;
-  const std::uint64_t needed = copies * state_bytes + options.ring_bytes + kMargin;
+  const std::uint64_t copies = StagingOf(options) == Staging::kFullCopy ? 2 : 1;
+  const std::uint64_t needed = copies * state_bytes + RingBytes(options) + kMargin;
   const std::optional<std::uint64_t> available = AvailableMemory();
   if (!available || *available >= needed) return;
   throw Error(Code::kResourceExhausted,
               fmt::format("bench: {} of memory are needed, {} are available", SizeText(needed),
                           SizeText(*available)));
-}
-
-void RequireRing(std::uint64_t ring_bytes) {
-  constexpr std::uint64_t kLeast = 4 * kWindowBytes;
-  if (ring_bytes >= kLeast) return;
-  throw Error(Code::kInvalidArgument,
-              fmt::format("bench: --ring is {} bytes, the least is {}", ring_bytes, kLeast));
 }
 
 // Known before the measurement, not after it.
@@ -133,8 +151,8 @@ BenchReport Describe(const BenchOptions& options, const BigState& state, const W
   report.likeness = LikenessName(ShapeOf(options).likeness);
   report.tensors = state.tensors().size();
   report.state_bytes = state.size_bytes();
-  report.ring_bytes = AlignUp(options.ring_bytes, kWindowBytes);
-  report.staging = options.staging == Staging::kLazy ? "lazy" : "full-copy";
+  report.ring_bytes = RingBytes(options);
+  report.staging = options.staging;
   return report;
 }
 
@@ -176,12 +194,12 @@ void AddPlot(const BenchOptions& options, const SaveSetup& setup, const WorkDirs
 ExitStatus Bench(const BenchOptions& options) {
   const std::vector<std::uint64_t> sizes = TensorSizes(ShapeOf(options));
   const std::uint64_t state_bytes = std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
-  RequireRing(options.ring_bytes);
+  const std::uint64_t ring_bytes = RingBytes(options);
   RequirePlotPath(options.plot_path);
-  RequireMemory(options, state_bytes);
   const WorkDirs dirs(options.directory, options.storage_dirs);
   RequireSpace(dirs, state_bytes, sizes.size());
-  const SaveSetup setup{.ring_bytes = options.ring_bytes,
+  RequireMemory(options, state_bytes);
+  const SaveSetup setup{.ring_bytes = ring_bytes,
                         .options = SaveOptionsOf(options, state_bytes, dirs)};
   ProgressBar bar(1);
   BenchReport report = MeasureRounds(options, sizes, setup, dirs, bar);
@@ -200,17 +218,12 @@ ExitStatus Bench(const BenchOptions& options) {
 void AddBench(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("bench", "Measure saves and restores on this machine");
   const auto options = std::make_shared<BenchOptions>();
-  const std::map<std::string, Likeness> likenesses = {
-      {"llm", Likeness::kLlm}, {"small", Likeness::kSmall}, {"one", Likeness::kOne}};
-  const std::map<std::string, Staging> stagings = {{"lazy", Staging::kLazy},
-                                                   {"full-copy", Staging::kFullCopy}};
-  const CLI::AsSizeValue as_size(/*kb_is_1000=*/false);
   constexpr int kRunsMax = 1000, kShardsMax = 10'000;
   constexpr std::uint64_t kTensorsMax = 10'000'000;
 
   command->add_option("DIR", options->directory, "Where the files go meanwhile")->required();
   command->add_option("--bytes", options->bytes, "Size of the state: 512M, 4G (default 1G)")
-      ->transform(as_size);
+      ->type_name("SIZE");
   CLI::Option* const tensors =
       command->add_option("--tensors", options->tensors, "So many tensors of equal size")
           ->check(CLI::Range(std::uint64_t{1}, kTensorsMax));
@@ -218,16 +231,16 @@ void AddBench(CLI::App& program, Action& action) {
       ->add_option("--like", options->like,
                    "llm (default): the mix of sizes of a large language model; small: of 1 to 8 "
                    "KiB, 100,000 without --bytes; one: a single tensor")
-      ->transform(CLI::CheckedTransformer(likenesses))
+      ->check(CLI::IsMember({"llm", "small", "one"}))
       ->excludes(tensors);
   command->add_option("--shards", options->shards, "About so many data files")
       ->check(CLI::Range(1, kShardsMax));
   command->add_option("--dirs", options->storage_dirs, "Directories for the data files: a,b")
       ->delimiter(',');
-  command->add_option("--ring", options->ring_bytes, "Memory of the staging ring (default 64M)")
-      ->transform(as_size);
+  command->add_option("--ring", options->ring, "Memory of the staging ring (default 64M)")
+      ->type_name("SIZE");
   command->add_option("--staging", options->staging, "lazy (default) or full-copy")
-      ->transform(CLI::CheckedTransformer(stagings));
+      ->check(CLI::IsMember({"lazy", "full-copy"}));
   command->add_option("--runs", options->runs, "How often everything is measured (default 5)")
       ->check(CLI::Range(1, kRunsMax));
   command->add_flag("--json", options->json, "Print one line of JSON");

@@ -88,7 +88,8 @@ TEST(ToolUsage, HelpAndVersionGoToStdout) {
   const ToolResult help = RunTool({"--help"});
   EXPECT_EQ(help.status, 0);
   EXPECT_EQ(help.error, "");
-  for (const char* command : {"ls", "cat", "verify", "diff", "latest", "recover", "events"}) {
+  for (const char* command :
+       {"ls", "cat", "verify", "diff", "latest", "recover", "events", "bench"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("  ") + command + " "));
     const ToolResult own = RunTool({command, "--help"});
     EXPECT_EQ(own.status, 0);

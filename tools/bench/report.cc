@@ -49,14 +49,21 @@ double MemcpySeconds(const BenchReport& report) {
 
 // ---- Tables -------------------------------------------------------------------------------------
 
+std::string TensorsText(const BenchReport& report) {
+  return report.likeness == "equal"
+             ? fmt::format("{} equal tensors", report.tensors)
+             : fmt::format("{} tensors like {}", report.tensors, report.likeness);
+}
+
 void PrintHead(const BenchReport& report) {
-  PrintLine(fmt::format("state   {}: {} in {} tensors like {}, {} data file{}", report.directory,
-                        SizeText(report.state_bytes), report.tensors, report.likeness,
-                        report.shards, report.shards == 1 ? "" : "s"));
+  PrintLine(fmt::format("state   {}: {} in {}, {} data file{}", report.directory,
+                        SizeText(report.state_bytes), TensorsText(report), report.shards,
+                        report.shards == 1 ? "" : "s"));
   PrintLine(fmt::format("path    {}, {}", report.file_system, report.path));
   PrintLine(
-      fmt::format("save    ring of {}, staging {}; {} runs of fresh files, beside each its limits",
-                  SizeText(report.ring_bytes), report.staging, report.rounds.size()));
+      fmt::format("save    ring of {}, staging {}; {} run{} of fresh files, its limits beside each",
+                  SizeText(report.ring_bytes), report.staging, report.rounds.size(),
+                  report.rounds.size() == 1 ? "" : "s"));
   PrintLine(report.cache_was_emptied
                 ? "cold    files are removed from the page cache (posix_fadvise) before reading"
                 : "cold    the page cache could not be emptied here: \"empty\" is not true below");
