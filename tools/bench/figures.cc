@@ -10,6 +10,7 @@ namespace {
 
 std::vector<double> RatesOf(const std::vector<Timed>& all) {
   std::vector<double> rates;
+  rates.reserve(all.size());
   for (const Timed& timed : all) rates.push_back(timed.rate());
   return rates;
 }
@@ -17,6 +18,7 @@ std::vector<double> RatesOf(const std::vector<Timed>& all) {
 template <typename Function>
 std::vector<Timed> TimedOf(const std::vector<Round>& rounds, Function&& function) {
   std::vector<Timed> timed;
+  timed.reserve(rounds.size());
   for (const Round& round : rounds) timed.push_back(function(round));
   return timed;
 }
@@ -65,6 +67,7 @@ std::vector<OperationFigures> OperationsOf(const std::vector<Round>& rounds) {
 
 double CpuSecondsPerGib(const std::vector<Timed>& all) {
   std::vector<double> values;
+  values.reserve(all.size());
   for (const Timed& timed : all) {
     values.push_back(timed.cpu_seconds * static_cast<double>(kGiB) /
                      static_cast<double>(timed.bytes));

@@ -15,6 +15,7 @@ namespace waypost::tool {
 template <typename Function>
 std::vector<double> Each(const std::vector<Round>& rounds, Function&& function) {
   std::vector<double> values;
+  values.reserve(rounds.size());
   for (const Round& round : rounds) values.push_back(std::invoke(function, round));
   return values;
 }
@@ -23,6 +24,7 @@ std::vector<double> Each(const std::vector<Round>& rounds, Function&& function) 
 inline std::optional<std::vector<double>> EachIfAny(const std::vector<Round>& rounds,
                                                     std::optional<double> Round::*member) {
   std::vector<double> values;
+  values.reserve(rounds.size());
   for (const Round& round : rounds) {
     if (!(round.*member)) return std::nullopt;
     values.push_back(*(round.*member));

@@ -29,6 +29,7 @@ std::string Content(const std::string& path) {
 int RunProgram(std::vector<std::string> words, const std::string& out_path,
                const std::string& error_path) {
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   posix_spawn_file_actions_t files;

@@ -40,6 +40,7 @@ std::vector<std::uint64_t> SizesOfState(StateShape shape, std::uint64_t bytes) {
 
 double MedianStall(Rounds& rounds, int runs, const std::string& what) {
   std::vector<double> stalls;
+  stalls.reserve(static_cast<std::size_t>(runs));
   rounds.RunSave(what);  // does not count
   for (int i = 0; i < runs; ++i) stalls.push_back(rounds.RunSave(what).stats.stall_seconds);
   return SpreadOf(std::move(stalls)).median;
@@ -52,6 +53,7 @@ void MeasureSizes(const WorkDirs& dirs, const PlotSetup& setup, ProgressBar& bar
     bar.AddSteps(Rounds::kWarmUpSteps + static_cast<std::size_t>(setup.runs) * rounds.steps());
     rounds.WarmUp();
     std::vector<Round> measured;
+    measured.reserve(static_cast<std::size_t>(setup.runs));
     for (int i = 0; i < setup.runs; ++i) {
       measured.push_back(rounds.Run("plot, state of " + SizeText(size)));
     }

@@ -94,7 +94,7 @@ Round Rounds::Run(const std::string& what) {
 
 SaveSample Rounds::RunSave(const std::string& what) {
   bar_.BeginStep(what);
-  const SaveSample sample = Save();
+  SaveSample sample = Save();
   dirs_.Clear();
   return sample;
 }
@@ -212,6 +212,7 @@ std::string Rounds::Prefix() const { return dirs_.path() + "/model"; }
 
 std::vector<std::string> Rounds::DataFiles() const {
   std::vector<std::string> files;
+  files.reserve(static_cast<std::size_t>(shard_count_));
   for (int i = 0; i < shard_count_; ++i) files.push_back(DataPath(Prefix(), i, shard_count_));
   return files;
 }

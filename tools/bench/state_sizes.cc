@@ -44,6 +44,7 @@ std::vector<std::uint64_t> LlmSizes(std::uint64_t bytes) {
   const std::uint64_t least = kElement * parameters.size();
   if (bytes < 2 * least) TooFew(bytes, 2 * least);
   std::vector<std::uint64_t> sizes;
+  sizes.reserve(parameters.size());
   std::uint64_t left = bytes;
   for (std::size_t i = 0; i + 1 < parameters.size(); ++i) {
     const double part = static_cast<double>(parameters[i]) / sum;

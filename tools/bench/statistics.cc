@@ -30,6 +30,7 @@ std::vector<double> PairedRatios(const std::vector<double>& values,
                                  const std::vector<double>& limits) {
   WAYPOST_CHECK(values.size() == limits.size());
   std::vector<double> ratios;
+  ratios.reserve(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) ratios.push_back(values[i] / limits[i]);
   return ratios;
 }
