@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/units.h"
 
@@ -24,7 +25,8 @@ std::vector<Timed> TimedOf(const std::vector<Round>& rounds, Function&& function
 }
 
 OperationFigures::Limit PlainLimit(const char* title, std::vector<Timed> timed) {
-  return {.key = "io_uring", .title = title, .rates = RatesOf(timed), .timed = timed};
+  std::vector<double> rates = RatesOf(timed);
+  return {.key = "io_uring", .title = title, .rates = std::move(rates), .timed = std::move(timed)};
 }
 
 void AddFio(OperationFigures& operation, const char* title, const std::vector<Round>& rounds,
