@@ -72,19 +72,13 @@ StateShape ShapeOf(const BenchOptions& options) {
   return shape;
 }
 
-// Where --dirs meets the engine: SaveOptions has no storage directories yet.
-void SetStorageDirs(SaveOptions& /*save*/, const std::vector<std::string>& paths) {
-  if (paths.empty()) return;
-  throw Error(Code::kUnimplemented, "bench: --dirs: several directories are not supported yet");
-}
-
 SaveOptions SaveOptionsOf(const BenchOptions& options, std::uint64_t state_bytes,
                           const WorkDirs& dirs) {
   SaveOptions save;
   const auto shards = static_cast<std::uint64_t>(options.shards);
   if (shards > 1) save.shard_bytes = (state_bytes + shards - 1) / shards;
   save.staging = StagingOf(options);
-  SetStorageDirs(save, dirs.storage_paths());
+  save.storage_dirs = dirs.storage_paths();
   return save;
 }
 

@@ -153,6 +153,16 @@ TEST(ToolBench, CutsEqualTensorsIntoShards) {
   EXPECT_EQ(json["ring_bytes"], 20 << 20);  // whole windows
 }
 
+TEST(ToolBench, SpreadsDataOverDirectories) {
+  const TempDir temp;
+  const TempDir other;
+  const nlohmann::json json = RunBench(
+      {temp.path(), "--bytes", "16M", "--runs", "1", "--dirs", temp.path() + "," + other.path()});
+  EXPECT_EQ(json["state"]["shards"], 2);
+  EXPECT_THAT(Names(temp.path()), IsEmpty());
+  EXPECT_THAT(Names(other.path()), IsEmpty());
+}
+
 TEST(ToolBench, PrintsTables) {
   const TempDir temp;
   const ToolResult result =
