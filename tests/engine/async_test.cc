@@ -7,10 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cstring>
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 #include <set>
 #include <thread>
@@ -107,14 +108,11 @@ TEST_F(AsyncTest, IsStagedBeforeItIsDurable) {
 
 TEST_F(AsyncTest, StagesThoughMetadataIsSlow) {
   Engine engine = TestEngine(fs_);
-  SaveHandle save = [&] {
-    // The lock file is made in SaveAsync; all later small files by the metadata thread.
-    SaveHandle handle = SaveAsync(engine, prefix_, large_.tensors(), {.meta_graph = "graph"});
-    fs_.creates.Close();
-    return handle;
-  }();
+  fs_.creates_of = ".meta";
+  fs_.creates.Close();
+  SaveHandle save = SaveAsync(engine, prefix_, large_.tensors(), {.meta_graph = "graph"});
   save.WaitStaged();
-  EXPECT_LE(save.state(), SaveState::kCommitting);
+  EXPECT_EQ(save.state(), SaveState::kDraining);
   fs_.creates.Open();
   save.WaitCommitted();
   EXPECT_TRUE(Holds(prefix_, large_));
@@ -257,26 +255,42 @@ TEST_F(AsyncTest, CannotBeCancelledOnceItCommits) {
 }
 
 TEST_F(AsyncTest, LeavesTheOldOrTheNewCheckpointWheneverItIsCancelled) {
-  Engine engine = TestEngine(fs_);
+  using Clock = std::chrono::steady_clock;
   const TensorSet old_state = MakeSmallState(1);
-  SaveAsync(engine, prefix_, old_state.tensors()).WaitFinished();
-  int cancelled = 0;
-  for (int round = 0; round < 40; ++round) {
-    SaveHandle save = SaveAsync(engine, prefix_, large_.tensors());
-    std::jthread canceller([&, spins = random_() % 2'000'000] {
-      for (std::uint64_t i = 0; i < spins; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
-      if (save.Cancel()) ++cancelled;
-    });
-    const auto code = CodeOf([&] { save.WaitFinished(); });
-    canceller.join();
-    EXPECT_EQ(code == Code::kCancelled, save.state() == SaveState::kCancelled);
-    if (!code) break;
-    EXPECT_TRUE(Holds(prefix_, old_state));
-  }
-  SaveAsync(engine, prefix_, large_.tensors()).WaitFinished();
-  EXPECT_TRUE(Holds(prefix_, large_));
-  for (const std::string& name : FilesOf(dir_.path())) {
-    EXPECT_THAT(name, testing::Not(HasSubstr(".waypost-"))) << "left over";
+  for (const int threads : {1, 3}) {
+    EngineOptions options = TestEngineOptions();
+    options.io_threads = threads;
+    Engine engine = TestEngine(fs_, options);
+    const SaveOptions save_options = {
+        .shard_bytes = threads == 1 ? std::uint64_t{0} : std::uint64_t{8'000'000},
+        .staging = threads == 1 ? Staging::kLazy : Staging::kFullCopy};
+    const Clock::time_point begin = Clock::now();
+    SaveAsync(engine, prefix_, large_.tensors(), save_options).WaitFinished();
+    const Clock::duration length = Clock::now() - begin;
+    SaveAsync(engine, prefix_, old_state.tensors()).WaitFinished();
+    std::map<bool, int> outcomes;
+    // Moments over the whole length of a save and somewhat beyond it.
+    for (int round = 0; round < 16; ++round) {
+      const Clock::time_point moment = Clock::now() + length * round / 12;
+      SaveHandle save = SaveAsync(engine, prefix_, large_.tensors(), save_options);
+      bool was_cancelled = false;
+      std::jthread canceller([&] {
+        while (Clock::now() < moment) std::this_thread::yield();
+        was_cancelled = save.Cancel();
+      });
+      if (round % 2 == 0) static_cast<void>(CodeOf([&] { save.WaitStaged(); }));
+      const auto code = CodeOf([&] { save.WaitFinished(); });
+      canceller.join();
+      ++outcomes[was_cancelled];
+      EXPECT_EQ(was_cancelled, code == Code::kCancelled);
+      EXPECT_EQ(was_cancelled, save.state() == SaveState::kCancelled);
+      EXPECT_TRUE(Holds(prefix_, was_cancelled ? old_state : large_));
+      if (!was_cancelled) SaveAsync(engine, prefix_, old_state.tensors()).WaitFinished();
+    }
+    EXPECT_GT(outcomes[true], 0);
+    for (const std::string& name : FilesOf(dir_.path())) {
+      EXPECT_THAT(name, testing::Not(HasSubstr(".waypost-"))) << "left over";
+    }
   }
 }
 
@@ -295,7 +309,6 @@ TEST_F(AsyncTest, ASecondSaveWaitsUntilTheFirstIsCommitted) {
   other.join();
   EXPECT_GE(first.state(), SaveState::kCommitted);
   second->WaitFinished();
-  EXPECT_GE(second->stats().wait_seconds, 0);
   EXPECT_TRUE(Holds(dir_.File("a"), large_));
   EXPECT_TRUE(Holds(dir_.File("b"), small_));
 }
@@ -336,9 +349,15 @@ TEST_F(AsyncTest, FinishesItsSavesBeforeTheEngineIsGone) {
 TEST_F(AsyncTest, RestoresWhileASaveHoldsTheRing) {
   Engine engine = TestEngine(fs_);
   SaveAsync(engine, dir_.File("old"), small_.tensors()).WaitFinished();
+  fs_.writes.Close();
   SaveHandle save = SaveAsync(engine, prefix_, large_.tensors());
+  // Fills all that is left of the ring, which nobody writes while the gate is closed.
+  std::jthread helper([&] { save.WaitStaged(); });
+  fs_.writes.WaitForArrivals(2);
   TensorSet restored = small_.Blank();
-  Restore(engine, dir_.File("old"), restored.tensors());
+  std::jthread restorer([&] { Restore(engine, dir_.File("old"), restored.tensors()); });
+  fs_.writes.Open();
+  restorer.join();
   EXPECT_THAT(small_.Differences(restored), IsEmpty());
   save.WaitFinished();
 }
@@ -451,11 +470,13 @@ std::vector<int> NicenessOf(const std::string& name) {
 }
 
 int SaveAndLookAtNiceness(const std::string& prefix, const TensorSet& state) {
+  const int own = ::getpriority(PRIO_PROCESS, 0);
   Engine engine(TestEngineOptions());
   SaveAsync(engine, prefix, state.tensors()).WaitFinished();
-  const bool good = NicenessOf("waypost-io") == std::vector<int>{10} &&
-                    NicenessOf("waypost-meta") == std::vector<int>{10} &&
-                    ::getpriority(PRIO_PROCESS, 0) == 0;
+  if (::getpriority(PRIO_PROCESS, 0) != own) return 3;
+  const std::vector<int> background = {std::max(own, 10)};
+  const bool good =
+      NicenessOf("waypost-io") == background && NicenessOf("waypost-meta") == background;
   return good ? 0 : 1;
 }
 

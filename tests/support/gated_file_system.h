@@ -52,14 +52,15 @@ class GatedFileSystem final : public WrappedFileSystem {
  public:
   using WrappedFileSystem::WrappedFileSystem;
 
-  Gate writes;      // of data files, when submitted
-  Gate data_syncs;  // fdatasync
-  Gate creates;     // of small files: index, .meta, state file, lock file
+  Gate writes;             // of data files, when submitted
+  Gate data_syncs;         // fdatasync
+  Gate creates;            // of small files: index, .meta, state file, lock file
+  std::string creates_of;  // only of paths that hold this; set before the gate is closed
   Gate renames;
   Gate removes;
 
   std::unique_ptr<WritableFile> Create(const std::string& path, CreateMode mode) override {
-    creates.Pass();
+    if (path.find(creates_of) != std::string::npos) creates.Pass();
     return base_.Create(path, mode);
   }
   std::unique_ptr<DataFile> CreateData(const std::string& path) override {
