@@ -96,7 +96,8 @@ enum class Staging {
 
 struct SaveOptions {
   // The caller's stream (a cudaStream_t) whose work the saved values must include; host tensors
-  // ignore it.
+  // ignore it.  It must stay until WaitStaged has returned; windows that are copied later also wait
+  // for what was put on it meanwhile.
   void* stream = nullptr;
   // One data file for each device string, in ascending order of the strings.
   bool sharded = false;
