@@ -242,6 +242,20 @@ TEST_F(AsyncTest, CancelsWhileItDrains) {
   EXPECT_THAT(FilesOf(dir_.path()), IsEmpty());
 }
 
+TEST_F(AsyncTest, HasFailedOnlyWhenItsFilesAreGone) {
+  Engine engine = TestEngine(fs_);
+  fs_.writes.Close();
+  fs_.removes.Close();
+  SaveHandle save = SaveAsync(engine, prefix_, large_.tensors());
+  EXPECT_TRUE(save.Cancel());
+  fs_.writes.Open();
+  fs_.removes.WaitForArrivals(1);
+  EXPECT_EQ(save.state(), SaveState::kStaging);
+  fs_.removes.Open();
+  EXPECT_EQ(CodeOf([&] { save.WaitFinished(); }), Code::kCancelled);
+  EXPECT_THAT(FilesOf(dir_.path()), IsEmpty());
+}
+
 TEST_F(AsyncTest, CannotBeCancelledOnceItCommits) {
   Engine engine = TestEngine(fs_);
   fs_.renames.Close();
@@ -399,6 +413,31 @@ TEST_F(AsyncTest, AFailingMetadataWriteReachesTheHandle) {
   SaveHandle save = SaveAsync(engine, prefix_, large_.tensors(), {.meta_graph = "graph"});
   EXPECT_EQ(CodeOf([&] { save.WaitCommitted(); }), Code::kResourceExhausted);
   EXPECT_THAT(FilesOf(dir_.path()), IsEmpty());
+}
+
+// As a kernel without memory for a ring.
+class RinglessFileSystem final : public WrappedFileSystem {
+ public:
+  using FileSystem::MakeIoBackend;
+  using WrappedFileSystem::WrappedFileSystem;
+  std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override {
+    if (!has_rings) throw Error(Code::kResourceExhausted, "set up a ring: no memory");
+    return base_.MakeIoBackend(options);
+  }
+
+  std::atomic<bool> has_rings = false;
+};
+
+TEST_F(AsyncTest, AThreadWithoutARingFailsTheSaveAndTriesAgainInTheNext) {
+  RinglessFileSystem ringless(PosixFileSystem());
+  Engine engine = TestEngine(ringless);
+  SaveHandle save = SaveAsync(engine, prefix_, large_.tensors());
+  EXPECT_EQ(CodeOf([&] { save.WaitStaged(); }), Code::kResourceExhausted);
+  EXPECT_THAT(MessageOf([&] { save.WaitCommitted(); }), HasSubstr("ring"));
+  EXPECT_THAT(FilesOf(dir_.path()), IsEmpty());
+  ringless.has_rings = true;
+  SaveAsync(engine, prefix_, large_.tensors()).WaitFinished();
+  EXPECT_TRUE(Holds(prefix_, large_));
 }
 
 TEST_F(AsyncTest, AFullDiskShowsBeforeTheFirstByte) {

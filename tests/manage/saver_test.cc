@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "manage/saver_rig.h"
+#include "support/gated_file_system.h"
 #include "waypost/checkpoint_reader.h"
 #include "waypost/checkpoint_state.h"
 
@@ -226,6 +228,40 @@ TEST_F(SaverTest, RestoresSequentially) {
   SetValues(-1);
   EXPECT_EQ(saver.RestoreLatest(session_, dir_.path()).prefix, prefix);
   ExpectValues(4);
+}
+
+// ---- While a save reads the variables ----
+
+// Memory of the session's own, saved to a drive that stands: whoever waits takes the full copy.
+class SaverOverAStandingDrive : public ::testing::Test {
+ protected:
+  SaverOverAStandingDrive() { session_->Initialize(); }
+  // A gate that stays closed would keep the saver's destructor waiting.
+  ~SaverOverAStandingDrive() override { fs_.writes.Open(); }
+
+  TempDir dir_;
+  GatedFileSystem fs_{PosixFileSystem()};
+  Engine engine_ = TestEngine(fs_);
+  Graph graph_;
+  Variable weights_ =
+      graph_.AddVariable("weights", {.dtype = DType::kUInt8, .shape = {12'000'001}});
+  Saver saver_{graph_, {.staging = Staging::kFullCopy}};
+  std::optional<Session> session_{std::in_place, engine_, graph_};
+};
+
+TEST_F(SaverOverAStandingDrive, KeepsTheMemoryOfASessionThatIsDestroyedUntilItIsStaged) {
+  fs_.writes.Close();
+  const SaveHandle save = saver_.SaveAsync(*session_, dir_.File("m"));
+  session_.reset();
+  EXPECT_EQ(save.state(), SaveState::kDraining);
+}
+
+TEST_F(SaverOverAStandingDrive, RestoresOverVariablesOnlyOnceTheyAreStaged) {
+  const std::string first = saver_.Save(*session_, dir_.File("first"));
+  fs_.writes.Close();
+  const SaveHandle save = saver_.SaveAsync(*session_, dir_.File("second"));
+  saver_.Restore(*session_, first);
+  EXPECT_EQ(save.state(), SaveState::kDraining);
 }
 
 }  // namespace
