@@ -1,6 +1,7 @@
 // The power is cut at every operation of a save, and every disk that may be left (sim_model.h) is
 // looked at: the state file names the old or the new checkpoint, whole; never neither, never a
-// mixture; the new one once the save was committed.  The next save leaves nothing of the dead one.
+// mixture; the new one once the save was committed; no index is without its data.  The next save
+// leaves nothing of the dead one.
 //
 // With WAYPOST_EXPORT_DISKS=DIR a sample of the disks is written out for the real TensorFlow
 // (tests/python/judge_disks.py).
@@ -88,6 +89,7 @@ class PowerCut : public testing::TestWithParam<Scenario> {
       EXPECT_EQ(promised, 0) << where << ": the directory is gone";
       return;
     }
+    ExpectNoHalfCheckpoint(fs, where);
     const std::optional<CheckpointState> state = GetCheckpointState(fs, kCheckpointDir);
     if (!state) {
       EXPECT_EQ(promised, 0) << where << ": the state file is gone";
@@ -101,6 +103,16 @@ class PowerCut : public testing::TestWithParam<Scenario> {
         EXPECT_GE(*step, promised) << where;
         ExpectMetaOf(fs, prefix, *step, where);
       }
+    }
+  }
+
+  // An index leads to all of its data, also one that the state file does not list, or no more.
+  void ExpectNoHalfCheckpoint(FileSystem& fs, const std::string& where) {
+    for (const std::string& name : NamesIn(fs, kCheckpointDir)) {
+      if (!name.ends_with(".index") || ParseTemporaryName(name)) continue;
+      const std::string prefix =
+          JoinPath(kCheckpointDir, name.substr(0, name.size() - std::string(".index").size()));
+      EXPECT_NO_THROW(rig_.StepOf(fs, prefix)) << where << ": " << prefix << " lacks data";
     }
   }
 

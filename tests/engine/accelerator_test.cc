@@ -30,22 +30,23 @@ using ::testing::IsEmpty;
 
 // An accelerator, the engine that reaches it, and a state of several windows on it.
 struct Rig {
-  Rig() {
+  explicit Rig(CheckStable check = CheckStable::kAll) : engine(EngineOn(accelerator, check)) {
     std::mt19937_64 random(TestSeed());
     state.Add("large", DType::kUInt8, {2 * std::int64_t{kWindowBytes} + 5}, random);
     state.Add("small", DType::kFloat32, {7}, random);
     state.AddStrings("strings", {2}, {"on the", "host"});
   }
 
-  static Engine EngineOn(SimAccelerator& accelerator) {
+  static Engine EngineOn(SimAccelerator& accelerator, CheckStable check) {
     EngineParts parts{.options = TestEngineOptions()};
+    parts.options.check_stable = check;
     parts.devices.push_back(accelerator.MakeDevice());
     return Engine(std::make_unique<Engine::Impl>(std::move(parts)));
   }
 
   SimAccelerator accelerator{{.copies_late = true}};
   TensorSet state{&accelerator};
-  Engine engine = EngineOn(accelerator);
+  Engine engine;
 };
 
 class AcceleratorTest : public ::testing::Test {
@@ -134,6 +135,23 @@ TEST_F(AcceleratorTest, FailsASaveWhereverItIsLostAndKeepsTheOldCheckpoint) {
     EXPECT_TRUE(Holds(is_saved ? rig.state : old));
     EXPECT_EQ(rig.accelerator.unwaited_tickets(), 0U);
     EXPECT_TRUE(number > 2 || !is_saved) << "several copies make a save";
+  }
+}
+
+// The check copies from it once more, and would notice by itself.
+TEST_F(AcceleratorTest, FailsASaveWhereverItIsLostAlsoWhenNothingIsChecked) {
+  const TensorSet old = MakeSmallState(1);
+  SaveAsync(other_, prefix_, old.tensors()).WaitFinished();
+  constexpr std::uint64_t kCopies = 4;  // three windows of the large tensor, one of the small
+  for (std::uint64_t number = 0; number <= kCopies; ++number) {
+    SCOPED_TRACE(number);
+    Rig rig(CheckStable::kNone);
+    rig.accelerator.LoseAtCopy(number);
+    const std::optional<Code> code =
+        CodeOf([&] { SaveAsync(rig.engine, prefix_, rig.state.tensors()).WaitFinished(); });
+    EXPECT_EQ(code, number < kCopies ? std::optional(Code::kUnavailable) : std::nullopt);
+    EXPECT_TRUE(Holds(number < kCopies ? old : rig.state));
+    EXPECT_EQ(rig.accelerator.unwaited_tickets(), 0U);
   }
 }
 
