@@ -7,7 +7,7 @@
 #   # Target: base_test             what has to be built (several: separated by spaces)
 #   # Tests: ^Crc32c[.]             a regular expression for ctest: one of these tests must fail
 #
-# Exit status: 1 if a break went unnoticed, or a patch did not apply or compile.
+# Exit status: 1 if a break went unnoticed, or a patch did not apply or compile, or names no test.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 exec </dev/null
 
@@ -77,7 +77,10 @@ try_patch() {
     case $status in
       0) outcome=SURVIVED ;;
       124) outcome="caught: the tests hang" ;;
-      *) outcome="caught: $(sed -n 's/^.*Test *#[0-9]*: \([^ ]*\) .*\*\*\*.*/\1/p' "$work/ctest.log" | head -1)" ;;
+      *)
+        outcome="caught: $(sed -n 's/^.*Test *#[0-9]*: \([^ ]*\) .*\*\*\*.*/\1/p' "$work/ctest.log" | head -1)"
+        ! grep -q '^No tests were found' "$work/ctest.log" || outcome="NO SUCH TEST"
+        ;;
     esac
   fi
 }
