@@ -14,10 +14,11 @@ RegisteredMemory::RegisteredMemory(const DeviceRegistry& devices, std::span<std:
       device->RegisterHostMemory(memory_);
       devices_.push_back(device);
     } catch (const Error& error) {
-      LogInfoOnce(fmt::format("register {}", device->name()),
-                  fmt::format("copies to and from {} are slower, since the staging memory cannot be "
-                              "registered: {}",
-                              device->name(), error.what()));
+      LogInfoOnce(
+          fmt::format("register {}", device->name()),
+          fmt::format("copies to and from {} are slower, since the staging memory cannot be "
+                      "registered: {}",
+                      device->name(), error.what()));
     }
   }
 }

@@ -1,5 +1,6 @@
-// RegisteredMemory: host memory that all devices know, so that they copy to and from it at full speed
-// and without a bounce.  It is tried, never required: a device that refuses copies more slowly.
+// RegisteredMemory: host memory that all devices know, so that they copy to and from it at full
+// speed and without a bounce.  It is tried, never required: a device that refuses copies more
+// slowly.
 #pragma once
 
 #include <cstddef>

@@ -35,7 +35,7 @@ class PowerCutDisks(unittest.TestCase):
         told = tf.train.get_checkpoint_state(str(directory))
         if told is None:
             # Nothing had been saved before.
-            self.assertTrue(disk.name.startswith("first-"), f"{disk}: the state file is gone")
+            self.assertTrue(disk.name.startswith("first"), f"{disk}: the state file is gone")
         else:
             self.assertIn(told.model_checkpoint_path, told.all_model_checkpoint_paths)
             for path in told.all_model_checkpoint_paths:  # the simulated disk's own, absolute
