@@ -24,8 +24,10 @@
 #include "io/uring_backend.h"
 #include "support/aligned_bytes.h"
 #include "support/expect_error.h"
+#include "support/file_size_limit.h"
 #include "support/forked_child.h"
 #include "support/temp_dir.h"
+#include "support/transfer_result.h"
 
 namespace waypost {
 namespace {
@@ -34,32 +36,22 @@ constexpr int kIoUringSetup = 425;
 constexpr int kCachestat = 451;
 constexpr char kThreadsInstead[] = "threads read and write instead";
 
-class Result final : public IoRing::Client {
- public:
-  void OnTransferDone(std::uint64_t /*tag*/, std::size_t done, int error) noexcept override {
-    size = done;
-    errno_value = error;
-  }
-  std::size_t size = 0;
-  int errno_value = -1;
-};
-
 AlignedBytes Filled(std::size_t size) {
   AlignedBytes memory(size);
   std::memset(memory.bytes().data(), 'x', size);
   return memory;
 }
 
-Result WriteAll(IoRing& ring, DataFile& file, std::span<const std::byte> bytes) {
-  Result result;
+TransferResult WriteAll(IoRing& ring, DataFile& file, std::span<const std::byte> bytes) {
+  TransferResult result;
   ring.Write(file, bytes, 0, result, 0);
   while (ring.WaitOne()) {
   }
   return result;
 }
 
-Result ReadAll(IoRing& ring, DataFile& file, std::span<std::byte> bytes) {
-  Result result;
+TransferResult ReadAll(IoRing& ring, DataFile& file, std::span<std::byte> bytes) {
+  TransferResult result;
   ring.Read(file, bytes, 0, result, 0);
   while (ring.WaitOne()) {
   }
@@ -132,28 +124,6 @@ std::vector<Way> AllWays() {
 INSTANTIATE_TEST_SUITE_P(All, IoPaths, ::testing::ValuesIn(AllWays()),
                          [](const auto& way) { return way.param.name; });
 
-// While it lives, no file of this process grows beyond `size`: the write that would do it comes
-// back short, the next one is EFBIG.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(std::size_t size) {
-    ::getrlimit(RLIMIT_FSIZE, &old_);
-    old_handler_ = ::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{size, old_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &old_);
-    ::signal(SIGXFSZ, old_handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit old_{};
-  sighandler_t old_handler_ = nullptr;
-};
-
 TEST_P(IoPaths, AShortWriteIsResumedAndItsErrorSpoilsTheFile) {
   const AlignedBytes memory = Filled(2 * kMiB);
   // The rest of the short write is in whole blocks, or it is not.
@@ -163,7 +133,7 @@ TEST_P(IoPaths, AShortWriteIsResumedAndItsErrorSpoilsTheFile) {
     IoRing ring(fs().MakeIoBackend());
     {
       const FileSizeLimit size_limit(limit);
-      const Result result = WriteAll(ring, *file, memory.bytes());
+      const TransferResult result = WriteAll(ring, *file, memory.bytes());
       EXPECT_EQ(result.errno_value, EFBIG);
       EXPECT_EQ(result.size, limit);
       EXPECT_EQ(fs().Stat(path)->size, limit);
@@ -179,7 +149,7 @@ TEST_P(IoPaths, EachFailedWriteOfManyIsTold) {
   const AlignedBytes memory = Filled(16 * kPageBytes);
   const auto file = fs().CreateData(directory_.File("data"));
   IoRing ring(fs().MakeIoBackend({.depth = 4}));
-  std::vector<Result> results(16);
+  std::vector<TransferResult> results(16);
   {
     const FileSizeLimit size_limit(8 * kPageBytes);
     for (std::size_t i = 0; i < results.size(); ++i) {
@@ -346,7 +316,7 @@ TEST(FileAccessChoice, DirectTransfersLeaveThePageCacheAlone) {
   const auto cached = file->CachedBytes(0, kMiB);
   if (!cached) GTEST_SKIP() << "nobody can tell what is cached";
   EXPECT_EQ(*cached, 0U);
-  Result result;
+  TransferResult result;
   const AlignedBytes memory(kMiB);
   ring.ReadThroughCache(*file, memory.bytes(), 0, result, 0);
   while (ring.WaitOne()) {
@@ -436,7 +406,7 @@ TEST(ThreadBackend, StartsFewThreadsAtThePriorityOfWhoSubmits) {
     const auto file = fs->CreateData(directory.File("data"));
     IoRing ring(fs->MakeIoBackend({.depth = 16}));
     EXPECT_TRUE(ThreadsNamed("waypost-pio").empty()) << "nothing to do yet";
-    std::vector<Result> results(16);
+    std::vector<TransferResult> results(16);
     for (std::size_t i = 0; i < results.size(); ++i) {
       ring.Write(*file, memory.bytes().subspan(i * kPageBytes, kPageBytes), i * kPageBytes,
                  results[i], 0);

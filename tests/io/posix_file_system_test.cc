@@ -16,53 +16,23 @@
 #include "io/io_ring.h"
 #include "io/network_file.h"
 #include "support/expect_error.h"
+#include "support/file_size_limit.h"
 #include "support/temp_dir.h"
+#include "support/transfer_result.h"
 
 namespace waypost {
 namespace {
 
 FileSystem& Fs() { return PosixFileSystem(); }
 
-class Result final : public IoRing::Client {
- public:
-  void OnTransferDone(std::uint64_t /*tag*/, std::size_t done, int error) noexcept override {
-    size = done;
-    errno_value = error;
-  }
-  std::size_t size = 0;
-  int errno_value = -1;
-};
-
-Result WriteThroughRing(DataFile& file, const std::string& content) {
-  Result result;
+TransferResult WriteThroughRing(DataFile& file, const std::string& content) {
+  TransferResult result;
   IoRing ring(Fs().MakeIoBackend());
   ring.Write(file, AsBytes(content), 0, result, 0);
   while (ring.WaitOne()) {
   }
   return result;
 }
-
-// While it lives, no file of this process grows beyond `size`: the write that would do it comes
-// back short, the next one is EFBIG.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(std::size_t size) {
-    ::getrlimit(RLIMIT_FSIZE, &old_);
-    old_handler_ = ::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{size, old_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &old_);
-    ::signal(SIGXFSZ, old_handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit old_{};
-  sighandler_t old_handler_ = nullptr;
-};
 
 constexpr std::size_t kLimit = 1 << 20;
 
@@ -88,7 +58,7 @@ TEST(PosixDataFile, AFailedTransferSpoilsTheFile) {
   const auto file = Fs().CreateData(path);
   {
     const FileSizeLimit limit(kLimit);
-    const Result result = WriteThroughRing(*file, std::string(kLimit + 1000, 'x'));
+    const TransferResult result = WriteThroughRing(*file, std::string(kLimit + 1000, 'x'));
     EXPECT_EQ(result.errno_value, EFBIG);
     EXPECT_EQ(result.size, kLimit) << "the short write before it";
   }
@@ -147,7 +117,7 @@ TEST_F(SmallDisk, ReserveFailsBeforeTheFirstByteWhenTheDiskIsTooSmall) {
 
 TEST_F(SmallDisk, ATransferThatFillsTheDiskTellsSo) {
   const auto file = Fs().CreateData(directory_.File("data"));
-  const Result result = WriteThroughRing(*file, std::string(1 << 20, 'x'));
+  const TransferResult result = WriteThroughRing(*file, std::string(1 << 20, 'x'));
   EXPECT_EQ(result.errno_value, ENOSPC);
   EXPECT_LE(result.size, 64U << 10);
   EXPECT_EQ(CodeOf([&] { file->DataSync(); }), Code::kResourceExhausted);

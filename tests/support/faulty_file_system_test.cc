@@ -10,26 +10,17 @@
 #include "support/expect_error.h"
 #include "support/seed.h"
 #include "support/sim_file_system.h"
+#include "support/transfer_result.h"
 
 namespace waypost {
 namespace {
 
 using ::testing::ElementsAre;
 
-class Result final : public IoRing::Client {
- public:
-  void OnTransferDone(std::uint64_t /*tag*/, std::size_t done, int error) noexcept override {
-    size = done;
-    errno_value = error;
-  }
-  std::size_t size = 0;
-  int errno_value = -1;
-};
-
 // Eight bytes; throws the client's error.
 void Transfer(FileSystem& fs, IoRequest::Kind kind, DataFile& file) {
   std::string buffer = "01234567";
-  Result result;
+  TransferResult result;
   IoRing ring(fs.MakeIoBackend());
   if (kind == IoRequest::Kind::kRead) {
     ring.Read(file, std::as_writable_bytes(std::span(buffer)), 0, result, 0);
