@@ -1,6 +1,7 @@
 #include "support/tensor_set.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -24,7 +25,10 @@ std::size_t TensorSet::Add(const std::string& name, DType dtype, const Shape& sh
                            std::mt19937_64& random) {
   const std::size_t size = static_cast<std::size_t>(ElementCount(shape)) * ElementBytes(dtype);
   std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random());
+  for (std::size_t i = 0; i < size; i += sizeof(std::uint64_t)) {
+    const std::uint64_t word = random();
+    std::memcpy(bytes.data() + i, &word, std::min(sizeof(word), size - i));
+  }
   if (dtype == DType::kBool) {
     for (char& byte : bytes) byte = static_cast<char>(byte & 1);
   }
