@@ -16,6 +16,16 @@ namespace {
 // From here on the cache is quicker than the drive, although the rest comes through it as well.
 constexpr std::uint64_t kHotPercent = 80;
 
+// Reads of no more than this gain from the cache's read-ahead, and a drive's answer to each by
+// itself takes longer than all else: a hundred thousand small tensors, one after the other.
+constexpr std::uint64_t kSmallBytes = kMiB;
+
+bool IsSmall(std::span<const LoadPart> parts) {
+  std::uint64_t wanted = 0;
+  for (const FileRange& range : RangesOf(parts, kWindowBytes)) wanted += range.end - range.begin;
+  return wanted <= kSmallBytes;
+}
+
 bool IsHot(const DataFile& file, std::span<const LoadPart> parts) {
   std::uint64_t wanted = 0;
   std::uint64_t cached = 0;
@@ -86,8 +96,9 @@ void TensorLoader::LoadFile(const BundleReader& reader, std::span<const LoadPart
                             PartConsumer& consumer) {
   const int shard = parts.front().extent->shard;
   const DataFile& file = *reader.FindDataFile(shard);
-  const bool is_hot = IsHot(file, parts);
-  if (is_hot && !IsNetworkFile(reader.DataFilePath(shard)) &&
+  const bool is_small = IsSmall(parts);
+  const bool is_hot = is_small || IsHot(file, parts);
+  if (is_hot && !is_small && !IsNetworkFile(reader.DataFilePath(shard)) &&
       std::ranges::all_of(parts,
                           [&](const LoadPart& part) { return consumer.TakesMapped(part); })) {
     if (const std::unique_ptr<MappedFile> mapping = TryMap(file)) {

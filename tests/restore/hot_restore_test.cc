@@ -167,7 +167,7 @@ TEST_F(HotRestore, NamesAFileThatIsCutBeforeItIsMapped) {
 
 TEST_F(HotRestore, DecodesMappedStringsFromACopy) {
   TensorSet state;
-  state.AddStrings("s", {3}, {"a", "bb", std::string(100'000, 'c')});
+  state.AddStrings("s", {3}, {"a", "bb", std::string(1'200'000, 'c')});
   const SimDisk disk = SavedDisk(state.tensors());
   SimFileSystem sim(disk);
   CacheFileSystem fs(sim);
@@ -176,6 +176,20 @@ TEST_F(HotRestore, DecodesMappedStringsFromACopy) {
   Restore(fs, restored.tensors());
   EXPECT_THAT(state.Differences(restored), IsEmpty());
   EXPECT_EQ(fs.mappings(), 1);
+}
+
+TEST_F(HotRestore, ReadsLittleThroughTheCacheAndAWindow) {
+  TensorSet state;
+  state.Add("w", DType::kUInt8, {1'000'000}, random_);
+  SimFileSystem sim(SavedDisk(state.tensors()));
+  CacheFileSystem fs(sim);
+  for (const int percent : {0, 100}) {
+    fs.cached_percent = percent;
+    TensorSet restored = state.Blank();
+    Restore(fs, restored.tensors());
+    EXPECT_THAT(state.Differences(restored), IsEmpty());
+    EXPECT_EQ(fs.mappings(), 0) << percent;
+  }
 }
 
 }  // namespace
