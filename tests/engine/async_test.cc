@@ -341,6 +341,18 @@ TEST_F(AsyncTest, StagesTheNextSaveWhileOldFilesAreStillBeingRemoved) {
   EXPECT_EQ(first.state(), SaveState::kFinished);
 }
 
+TEST_F(AsyncTest, IsNotSweptByASaveBesideItWhileItLives) {
+  Engine engine = TestEngine(fs_);
+  fs_.writes.Close();
+  SaveHandle save = SaveAsync(engine, prefix_, large_.tensors());
+  fs_.writes.WaitForArrivals(1);
+  Engine other = TestEngine();
+  SaveAsync(other, dir_.File("other"), small_.tensors()).WaitFinished();
+  fs_.writes.Open();
+  save.WaitFinished();
+  EXPECT_TRUE(Holds(prefix_, large_));
+}
+
 TEST_F(AsyncTest, SavesOverOnePrefixBackToBack) {
   Engine engine = TestEngine(fs_);
   for (int step = 1; step <= 20; ++step) {
