@@ -22,6 +22,9 @@ struct Case {
   StepOptions new_save;
 };
 
+// Its name stands in the names of tests.
+void PrintTo(const Case& fault_case, std::ostream* stream) { *stream << fault_case.name; }
+
 class Faults : public testing::TestWithParam<Case> {
  protected:
   static constexpr int kOld = 1;

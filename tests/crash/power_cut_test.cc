@@ -33,6 +33,9 @@ struct Scenario {
   std::set<std::string> later_files;  // what the directory holds after that
 };
 
+// Its name stands in the names of tests.
+void PrintTo(const Scenario& scenario, std::ostream* stream) { *stream << scenario.name; }
+
 Scenario FirstSave() {
   return {.name = "first",
           .has_old = false,
