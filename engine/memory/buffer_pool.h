@@ -58,7 +58,6 @@ class BufferPool {
   // nullopt when every window is in use or waited for.
   std::optional<PinnedBuffer> TryAcquire();
 
-  Signal& returned() const noexcept { return *returned_; }
   std::size_t window_count() const noexcept { return window_count_; }
   // All windows, in use or not: to be registered with the kernel.
   std::span<std::byte> memory() const noexcept;

@@ -66,7 +66,7 @@ void StageQueue::Filled(const StageTask& task, PinnedBuffer buffer) {
           {task.id, std::move(buffer)});
     }
   }
-  End(task);
+  End();
 }
 
 void StageQueue::Checked(const StageTask& task) {
@@ -75,15 +75,15 @@ void StageQueue::Checked(const StageTask& task) {
     const std::scoped_lock lock(mutex_);
     ++checked_;
   }
-  End(task);
+  End();
 }
 
-void StageQueue::GivenUp(const StageTask& task) {
+void StageQueue::GivenUp(const StageTask& /*task*/) {
   Stop();
-  End(task);
+  End();
 }
 
-void StageQueue::End(const StageTask& /*task*/) {
+void StageQueue::End() {
   {
     const std::scoped_lock lock(mutex_);
     WAYPOST_CHECK(under_way_ > 0);

@@ -86,7 +86,7 @@ class StageQueue {
 
   bool AllFilled() const { return filled_ == windows_total_; }
   bool AllDone() const { return AllFilled() && (!check_sources_ || checked_ == windows_total_); }
-  void End(const StageTask& task);
+  void End();
 
   const bool check_sources_;
   Signal& signal_;

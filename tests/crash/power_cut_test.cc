@@ -176,6 +176,26 @@ class PowerCut : public testing::TestWithParam<Scenario> {
     return CommittedHeader(fs, GetParam().later_save.prefix)->shard_count;
   }
 
+  // Saves step 3, with the power cut at that operation, and looks at the disks that may be left; at
+  // least step `promised` must stand until step 3 is committed.  True when the save came to its end
+  // before that operation.
+  bool CutLaterSave(SimFileSystem& fs, std::uint64_t operation, int promised, std::size_t disks_max,
+                    const std::string& where, std::size_t& disks_seen) {
+    fs.CutPowerAt(operation);
+    bool saved = false;
+    try {
+      rig_.Save(fs, 3, GetParam().later_save);
+      saved = true;
+    } catch (const Error&) {
+    }
+    for (const SimDisk& disk : fs.DisksAfterPowerCut(disks_max)) {
+      ++disks_seen;
+      ExpectOldOrNew(disk, saved ? 3 : promised, where + ", cut at " + std::to_string(operation));
+      if (testing::Test::HasFailure()) return false;
+    }
+    return saved && !fs.power_is_off();
+  }
+
   CrashRig rig_;
 };
 
@@ -242,21 +262,10 @@ TEST_P(PowerCut, InTheSweepOfADeadSaveLosesNothing) {
     for (const SimDisk& left : dead.DisksAfterPowerCut(2)) {
       for (std::uint64_t operation = 0; operation < 400; ++operation) {
         SimFileSystem fs(left, TestSeed());
-        fs.CutPowerAt(operation);
-        bool saved = false;
-        try {
-          rig_.Save(fs, 3, scenario.later_save);
-          saved = true;
-        } catch (const Error&) {
-        }
-        for (const SimDisk& disk : fs.DisksAfterPowerCut(4)) {
-          ++disks_seen;
-          ExpectOldOrNew(disk, saved ? 3 : promised,
-                         "dead at " + std::to_string(dead_operations) + ", cut at " +
-                             std::to_string(operation));
-          if (testing::Test::HasFailure()) return;
-        }
-        if (saved && !fs.power_is_off()) break;
+        const bool is_over = CutLaterSave(fs, operation, promised, 4,
+                                          "dead at " + std::to_string(dead_operations), disks_seen);
+        if (testing::Test::HasFailure()) return;
+        if (is_over) break;
       }
     }
   }
@@ -282,21 +291,10 @@ TEST_P(PowerCut, InTheSweepAfterACrashLosesNothing) {
       } catch (const Error&) {
       }
       finished = dying.faults_given() == 0;
-      fs.CutPowerAt(operation);
-      bool saved = false;
-      try {
-        rig_.Save(fs, 3, scenario.later_save);
-        saved = true;
-      } catch (const Error&) {
-      }
-      for (const SimDisk& disk : fs.DisksAfterPowerCut(6)) {
-        ++disks_seen;
-        ExpectOldOrNew(
-            disk, saved ? 3 : 1,
-            "crashed at call " + std::to_string(crash) + ", cut at " + std::to_string(operation));
-        if (HasFailure()) return;
-      }
-      if (saved && !fs.power_is_off()) break;
+      const bool is_over =
+          CutLaterSave(fs, operation, 1, 6, "crashed at call " + std::to_string(crash), disks_seen);
+      if (HasFailure()) return;
+      if (is_over) break;
     }
   }
   std::printf("%s: %zu disks after a crash and a power cut\n", scenario.name.c_str(), disks_seen);
