@@ -1,7 +1,7 @@
 // The index of many tensors, written, opened and listed.
 //
 //   BM_IndexWrite     the bytes are made, written and synced
-//   BM_OpenAndList    a CheckpointReader is made, which reads and checks all, and lists it
+//   BM_OpenAndList    a CheckpointReader is made and lists all, which are read and checked for it
 //   BM_OpenAndLookup  a CheckpointReader is made and asked for one name
 //
 // The file is in the page cache; $WAYPOST_BENCH_DIR says where it is.
@@ -11,11 +11,11 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
-#include "base/bytes.h"
 #include "base/units.h"
 #include "bench_dir.h"
-#include "format/bundle_index.h"
+#include "format/bundle_index_writer.h"
 #include "format/bundle_names.h"
 #include "io/file_system.h"
 #include "waypost/checkpoint_reader.h"
@@ -27,24 +27,33 @@ constexpr std::int64_t kTensorBytes = 4 * kKiB;
 
 std::string NameOf(std::int64_t i) { return fmt::format("layer{:07}/kernel/Adam", i); }
 
-std::string MakeIndex(std::int64_t count) {
+void MakeIndex(std::int64_t count, const TableWriter::Sink& sink) {
   BundleIndexWriter index({});
   BundleEntry entry;
   entry.dtype_number = static_cast<std::int64_t>(DType::kFloat32);
   entry.shape = {kTensorBytes / 4};
   entry.size_bytes = kTensorBytes;
   entry.has_crc32c = true;
+  const TensorSlice whole;
+  std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(count));  // the index refers to them
   for (std::int64_t i = 0; i < count; ++i) {
-    entry.offset = i * kTensorBytes;
-    entry.crc32c = static_cast<std::uint32_t>(i) * 2654435761U;
-    index.Add(NameOf(i), entry.shape, {}, entry);
+    index.Add({.name = names.emplace_back(NameOf(i)),
+               .dtype = DType::kFloat32,
+               .shape = entry.shape,
+               .full_shape = entry.shape,
+               .slice = whole});
   }
-  return index.Finish();
+  index.WriteTo(sink, [&](std::size_t i) {
+    entry.offset = static_cast<std::int64_t>(i) * kTensorBytes;
+    entry.crc32c = static_cast<std::uint32_t>(i) * 2654435761U;
+    return entry;
+  });
 }
 
 void WriteIndex(const std::string& prefix, std::int64_t count) {
   const auto file = PosixFileSystem().Create(IndexPath(prefix), CreateMode::kTruncate);
-  file->Append(AsBytes(MakeIndex(count)));
+  MakeIndex(count, [&](std::span<const std::byte> bytes) { file->Append(bytes); });
   file->Sync();
   file->Close();
 }

@@ -46,7 +46,7 @@ void Stage(benchmark::State& state, const std::vector<std::uint64_t>& sizes) {
   BufferPool pool(kRingWindows);
   std::vector<PinnedBuffer> windows;
   while (auto window = pool.TryAcquire()) windows.push_back(std::move(*window));
-  Stager stager(plan, input, nullptr);
+  Stager stager(plan, input, StreamMarks());
   for ([[maybe_unused]] auto iteration : state) StageAll(stager, windows);
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(tensors.size_bytes()));
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(sizes.size()));

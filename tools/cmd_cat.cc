@@ -12,6 +12,7 @@
 #include "inspect/element_text.h"
 #include "inspect/terminal.h"
 #include "inspect/text.h"
+#include "restore/bundle_reader.h"
 
 namespace waypost::tool {
 namespace {
@@ -31,7 +32,7 @@ std::string TensorName(const CatOptions& options) {
 }
 
 const StoredTensor& FindTensor(const Checkpoint& checkpoint, const std::string& name) {
-  const BundleReader& reader = checkpoint.reader();
+  const StoredCheckpoint& reader = checkpoint.reader();
   const StoredTensor* const tensor = reader.index().Find(name);
   if (tensor == nullptr) {
     throw Error(Code::kNotFound, fmt::format("{}: no tensor {}", reader.prefix(), Printable(name)));

@@ -42,9 +42,9 @@ class Diff {
     auto a = a_.tensors().begin();
     auto b = b_.tensors().begin();
     while (a != a_.tensors().end() || b != b_.tensors().end()) {
-      if (b == b_.tensors().end() || (a != a_.tensors().end() && a->name < b->name)) {
+      if (b == b_.tensors().end() || (a != a_.tensors().end() && a->get().name < b->get().name)) {
         Report(*a++, "only in " + a_.reader().prefix());
-      } else if (a == a_.tensors().end() || b->name < a->name) {
+      } else if (a == a_.tensors().end() || b->get().name < a->get().name) {
         Report(*b++, "only in " + b_.reader().prefix());
       } else {
         Compare(*a++, *b++);

@@ -1,23 +1,21 @@
 // waypost events: what is in event files.
+#include "waypost/event_reader.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
 
-#include "base/bytes.h"
 #include "commands.h"
-#include "format/record_io.h"
 #include "inspect/terminal.h"
 #include "inspect/text.h"
-#include "io/file_system.h"
-#include "wire/event_messages.h"
 
 namespace waypost::tool {
 namespace {
 
 struct EventsOptions {
-  std::vector<std::string> files;
+  std::vector<std::string> paths;
   bool json = false;
 };
 
@@ -29,14 +27,35 @@ double AsWritten(float value) {
   return number;
 }
 
-Json SummaryJson(const SummaryValue& value) {
-  if (const float* scalar = std::get_if<float>(&value.value)) return JsonNumber(AsWritten(*scalar));
-  if (const HistogramData* histogram = std::get_if<HistogramData>(&value.value)) {
-    return {{"count", JsonNumber(histogram->num)},
-            {"min", JsonNumber(histogram->min)},
-            {"max", JsonNumber(histogram->max)}};
+// One overload for each kind of value.
+struct ValueToJson {
+  Json operator()(float value) const { return JsonNumber(AsWritten(value)); }
+  Json operator()(const HistogramData& value) const {
+    return {{"count", JsonNumber(value.num)},
+            {"min", JsonNumber(value.min)},
+            {"max", JsonNumber(value.max)}};
   }
-  return nullptr;
+  Json operator()(const ImageData& value) const {
+    return {{"height", value.height}, {"width", value.width}, {"bytes", value.encoded.size()}};
+  }
+  Json operator()(const AudioData& value) const {
+    return {{"sample_rate", JsonNumber(AsWritten(value.sample_rate))},
+            {"num_channels", value.num_channels},
+            {"length_frames", value.length_frames},
+            {"bytes", value.encoded.size()}};
+  }
+  Json operator()(const TensorData& value) const {
+    Json json = {{"dtype", DTypeName(value.dtype)}, {"shape", value.shape}};
+    for (const std::string& text : value.strings) json["strings"].push_back(JsonText(text));
+    return json;
+  }
+  Json operator()(const OtherSummaryValue& /*value*/) const { return nullptr; }
+};
+
+Json SummaryJson(const SummaryValue& value) {
+  // TensorFlow 2's scalars are tensors.
+  if (const std::optional<float> scalar = value.Scalar()) return ValueToJson()(*scalar);
+  return std::visit(ValueToJson(), value.value);
 }
 
 std::string_view SessionStatusName(SessionStatus status) {
@@ -51,14 +70,10 @@ std::string_view SessionStatusName(SessionStatus status) {
 
 // Of an event that is no summary: a text, or how many bytes its message has.
 Json PayloadJson(const Event& event) {
-  if (event.kind == EventKind::kNone) return nullptr;
-  if (event.kind == EventKind::kFileVersion) return JsonText(event.payload);
-  if (event.kind == EventKind::kSessionLog) {
-    if (const std::optional<SessionLog> log = DecodeSessionLog(AsBytes(event.payload))) {
-      return SessionStatusName(log->status);
-    }
-  }
-  return fmt::format("{} bytes", event.payload.size());
+  if (event.kind() == EventKind::kNone) return nullptr;
+  if (event.kind() == EventKind::kFileVersion) return JsonText(event.payload());
+  if (const std::optional<SessionLog> log = event.Session()) return SessionStatusName(log->status);
+  return fmt::format("{} bytes", event.payload().size());
 }
 
 class EventPrinter {
@@ -67,8 +82,8 @@ class EventPrinter {
 
   void Print(const Event& event, std::string_view kind, std::string_view tag,
              const Json& value) const {
-    const Json line = {{"wall_time", JsonNumber(event.wall_time)},
-                       {"step", event.step},
+    const Json line = {{"wall_time", JsonNumber(event.wall_time())},
+                       {"step", event.step()},
                        {"kind", kind},
                        {"tag", JsonText(tag)},
                        {"value", value}};
@@ -79,7 +94,7 @@ class EventPrinter {
     // A text without its quotes; what its bytes may do to a terminal is seen to by PrintLine.
     const std::string text =
         value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', true);
-    PrintLine(fmt::format("{:.6f}  step {}  {}  {}  {}", event.wall_time, event.step, kind,
+    PrintLine(fmt::format("{:.6f}  step {}  {}  {}  {}", event.wall_time(), event.step(), kind,
                           tag.empty() ? "-" : tag, text));
   }
 
@@ -87,47 +102,36 @@ class EventPrinter {
   bool as_json_;
 };
 
-// False when the record holds no event.
-bool PrintRecord(const EventPrinter& printer, std::span<const std::byte> record) {
-  const std::optional<Event> event = DecodeEvent(record);
-  if (!event) return false;
-  if (event->kind != EventKind::kSummary) {
-    printer.Print(*event, EventKindName(event->kind), "", PayloadJson(*event));
-    return true;
+void PrintEvent(const EventPrinter& printer, const Event& event) {
+  if (event.kind() != EventKind::kSummary) {
+    printer.Print(event, EventKindName(event.kind()), "", PayloadJson(event));
+    return;
   }
-  const std::optional<std::vector<SummaryValue>> values = DecodeSummary(AsBytes(event->payload));
-  if (!values) return false;
-  for (const SummaryValue& value : *values) {
-    printer.Print(*event, SummaryValueKind(value), value.tag, SummaryJson(value));
+  for (const SummaryValue& value : event.Values()) {
+    printer.Print(event, SummaryValueKind(value), value.tag, SummaryJson(value));
   }
-  return true;
 }
 
-void PrintFile(const EventPrinter& printer, const std::string& path) {
-  const std::unique_ptr<MappedFile> file = PosixFileSystem().Map(path);
-  RecordReader reader(file->bytes(), path);
-  std::span<const std::byte> record;
-  std::uint64_t offset = 0;
-  while (reader.Next(record)) {
-    if (!PrintRecord(printer, record)) {
-      throw Error(Code::kDataLoss,
-                  fmt::format("{}: record at offset {}: not an event", path, offset));
-    }
-    offset = reader.offset();
+void PrintEvents(const EventPrinter& printer, const std::string& path) {
+  EventReader reader(path);
+  std::size_t count = 0;
+  for (; const std::optional<Event> event = reader.Next(); ++count) PrintEvent(printer, *event);
+  if (count == 0 && reader.torn_tails().empty()) {
+    throw Error(Code::kFailedPrecondition, fmt::format("{}: there are no events", path));
   }
-  if (reader.torn_bytes() != 0) {
+  for (const TornTail& torn : reader.torn_tails()) {
     PrintError(
         fmt::format("{}: ends within a record: {} bytes from offset {} on are not complete (yet)",
-                    path, reader.torn_bytes(), reader.offset()));
+                    torn.path, torn.size_bytes, torn.offset));
   }
 }
 
 ExitStatus Events(const EventsOptions& options) {
   ExitStatus status = kDone;
   const EventPrinter printer(options.json);
-  for (const std::string& path : options.files) {
+  for (const std::string& path : options.paths) {
     try {
-      PrintFile(printer, path);
+      PrintEvents(printer, path);
     } catch (const Error& error) {
       PrintError(error.what());
       status = std::max(status, StatusOf(error));
@@ -141,7 +145,9 @@ ExitStatus Events(const EventsOptions& options) {
 void AddEvents(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("events", "List the events of event files");
   const auto options = std::make_shared<EventsOptions>();
-  command->add_option("FILE", options->files, "The files, events.out.tfevents...")->required();
+  command
+      ->add_option("PATH", options->paths, "Files, events.out.tfevents..., or directories of such")
+      ->required();
   command->add_flag("--json", options->json, "Print one line of JSON for each value");
   command->callback([options, &action] { action = [options] { return Events(*options); }; });
 }

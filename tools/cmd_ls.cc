@@ -32,14 +32,22 @@ std::vector<TensorSlice::Extent> ExplicitExtents(const StoredTensor& tensor,
   return extents;
 }
 
-Json PlaceJson(const StoredExtent& extent) {
+// V1 does not say where in its file an extent is, nor what strings take, and has no checksum of it.
+Json PlaceJson(const StoredTensor& tensor, const StoredExtent& extent, bool is_v1) {
+  if (is_v1) {
+    const bool has_size = tensor.dtype != DType::kString;
+    return {{"shard", extent.shard},
+            {"offset", nullptr},
+            {"bytes", has_size ? Json(extent.size_bytes) : Json(nullptr)},
+            {"crc32c", nullptr}};
+  }
   return {{"shard", extent.shard},
           {"offset", extent.offset},
           {"bytes", extent.size_bytes},
           {"crc32c", extent.crc32c}};
 }
 
-Json SlicesJson(const StoredTensor& tensor) {
+Json SlicesJson(const StoredTensor& tensor, bool is_v1) {
   Json slices = Json::array();
   if (!tensor.is_sliced) return slices;
   for (const StoredExtent& stored : tensor.extents) {
@@ -50,25 +58,31 @@ Json SlicesJson(const StoredTensor& tensor) {
       length.push_back(extent.length);
     }
     Json slice = {{"start", start}, {"length", length}};
-    slice.update(PlaceJson(stored));
+    slice.update(PlaceJson(tensor, stored, is_v1));
     slices.push_back(std::move(slice));
   }
   return slices;
 }
 
-Json TensorJson(const StoredTensor& tensor) {
+Json TensorJson(const StoredTensor& tensor, bool is_v1) {
   Json json = {{"name", JsonText(tensor.name)},
                {"name_b64", EncodeBase64(tensor.name)},
                {"dtype", DTypeName(tensor.dtype)},
                {"shape", tensor.shape}};
   const Json nowhere = {
       {"shard", nullptr}, {"offset", nullptr}, {"bytes", nullptr}, {"crc32c", nullptr}};
-  json.update(tensor.is_sliced ? nowhere : PlaceJson(tensor.extents.front()));
-  json["slices"] = SlicesJson(tensor);
+  json.update(tensor.is_sliced ? nowhere : PlaceJson(tensor, tensor.extents.front(), is_v1));
+  json["slices"] = SlicesJson(tensor, is_v1);
   return json;
 }
 
-std::vector<std::string> PlaceCells(const StoredExtent& extent) {
+std::vector<std::string> PlaceCells(const StoredTensor& tensor, const StoredExtent& extent,
+                                    bool is_v1) {
+  if (is_v1) {
+    const bool has_size = tensor.dtype != DType::kString;
+    return {std::to_string(extent.shard), "-", has_size ? std::to_string(extent.size_bytes) : "-",
+            "-"};
+  }
   return {std::to_string(extent.shard), std::to_string(extent.offset),
           std::to_string(extent.size_bytes), fmt::format("{:08x}", extent.crc32c)};
 }
@@ -110,7 +124,7 @@ class Ls {
                       Json(JsonText(options_.prefix)).dump(-1, ' ', true), shard_count()));
     std::string separator;
     for (const StoredTensor& tensor : checkpoint_.tensors()) {
-      Json json = TensorJson(tensor);
+      Json json = TensorJson(tensor, is_v1());
       if (options_.sha256) json["sha256"] = Digest(tensor);
       progress_.Hide();
       Print(separator + json.dump(-1, ' ', true));
@@ -138,7 +152,7 @@ class Ls {
       row.insert(row.end(), cells.begin(), cells.end());
     };
     append_place(tensor.is_sliced ? std::vector<std::string>(4, "-")
-                                  : PlaceCells(tensor.extents.front()));
+                                  : PlaceCells(tensor, tensor.extents.front(), is_v1()));
     if (options_.sha256) {
       const Json digest = Digest(tensor);
       row.push_back(digest.is_null() ? "-" : digest.get<std::string>());
@@ -147,12 +161,13 @@ class Ls {
     if (!tensor.is_sliced) return;
     for (const StoredExtent& extent : tensor.extents) {
       row = {"  slice " + SliceText({ExplicitExtents(tensor, extent.slice)}), "", ""};
-      append_place(PlaceCells(extent));
+      append_place(PlaceCells(tensor, extent, is_v1()));
       table.Add(std::move(row));
     }
   }
 
-  int shard_count() const { return checkpoint_.reader().index().header().shard_count; }
+  int shard_count() const { return checkpoint_.reader().shard_count(); }
+  bool is_v1() const { return checkpoint_.reader().v1() != nullptr; }
 
   const LsOptions& options_;
   Checkpoint checkpoint_;

@@ -1,110 +1,87 @@
-// waypost verify: reads all of a checkpoint and reports all that is damaged.
+// waypost verify: reads all of a checkpoint, a state file or an event file, and reports all that is
+// damaged.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "commands.h"
-#include "format/bundle_files.h"
-#include "format/bundle_names.h"
-#include "inspect/checkpoint.h"
 #include "inspect/terminal.h"
 #include "inspect/text.h"
-#include "restore/part_checker.h"
+#include "verify/verify.h"
 
 namespace waypost::tool {
 namespace {
 
 struct VerifyOptions {
-  std::vector<std::string> prefixes;
+  std::vector<std::string> paths;
   bool json = false;
 };
 
-// Collects what is damaged, and goes on.
-class DamageCollector final : public PartChecker {
- public:
-  DamageCollector(const BundleReader& reader, Progress& progress, std::vector<std::string>& damage)
-      : PartChecker(reader), progress_(progress), damage_(damage) {}
-
-  void OnBytes(const LoadPart& part, std::uint64_t offset,
-               std::span<const std::byte> bytes) override {
-    progress_.Advance(bytes.size());
-    PartChecker::OnBytes(part, offset, bytes);
+Json FindingsJson(const Findings& findings) {
+  Json damage = Json::array();
+  for (const std::string& line : findings.damage.lines()) damage.push_back(JsonText(line));
+  Json json = {{"bytes", findings.size_bytes},
+               {"damage_count", findings.damage.count()},
+               {"damage", std::move(damage)}};
+  const auto with = [&json](Json front) {
+    front.update(json);
+    return front;
+  };
+  switch (findings.kind) {
+    case Findings::Kind::kCheckpoint:
+      return with({{"prefix", JsonText(findings.path)},
+                   {"tensors", findings.count},
+                   {"format", findings.is_v1 ? "V1" : "V2"}});
+    case Findings::Kind::kStateFile:
+      return with({{"state_file", JsonText(findings.path)}, {"checkpoints", findings.count}});
+    case Findings::Kind::kEventFile:
+      return with({{"event_file", JsonText(findings.path)}, {"events", findings.count}});
   }
-  void OnDamage(const LoadPart& part, const Error& error) override {
-    damage_.emplace_back(error.what());
-    Forget(part);
-  }
-
- private:
-  Progress& progress_;
-  std::vector<std::string>& damage_;
-};
-
-void CheckMeta(const BundleReader& reader, std::vector<std::string>& damage) {
-  const std::optional<BundleHeader::Origin>& origin = reader.index().header().origin;
-  if (!origin || origin->meta_size == 0) return;
-  FileSystem& fs = PosixFileSystem();
-  if (FindMetaGraph(fs, reader.prefix(), *origin)) return;
-  const std::string path = MetaGraphPath(reader.prefix());
-  const std::optional<FileStat> stat = fs.Stat(path);
-  const char* reason = !stat                             ? "it is missing"
-                       : stat->size != origin->meta_size ? "its length differs"
-                                                         : "checksum mismatch";
-  damage.push_back(fmt::format("{}: {} (the index names {} bytes with checksum {:08x})", path,
-                               reason, origin->meta_size, origin->meta_crc32c));
+  return json;
 }
 
-struct Findings {
-  std::size_t tensor_count = 0;
-  std::uint64_t size_bytes = 0;
-  std::vector<std::string> damage;
-};
-
-Findings VerifyCheckpoint(const std::string& prefix) {
-  Findings findings;
-  try {
-    Checkpoint checkpoint(prefix);
-    findings.tensor_count = checkpoint.tensors().size();
-    findings.size_bytes = checkpoint.size_bytes();
-    Progress progress(findings.size_bytes);
-    DamageCollector collector(checkpoint.reader(), progress, findings.damage);
-    checkpoint.loader().Load(checkpoint.reader(), AllParts(checkpoint.reader().index()), collector);
-    CheckMeta(checkpoint.reader(), findings.damage);
-  } catch (const Error& error) {
-    if (StatusOf(error) != kFoundWanting) throw;
-    findings.damage.emplace_back(error.what());  // the index itself
+std::string_view CountedAs(Findings::Kind kind) {
+  switch (kind) {
+    case Findings::Kind::kCheckpoint: return "tensors";
+    case Findings::Kind::kStateFile: return "checkpoints named";
+    case Findings::Kind::kEventFile: return "events";
   }
-  return findings;
+  return "";
 }
 
-void PrintFindings(const std::string& prefix, const Findings& findings, bool as_json) {
-  if (as_json) {
-    Json damage = Json::array();
-    for (const std::string& line : findings.damage) damage.push_back(JsonText(line));
-    Print(JsonLine({{"prefix", JsonText(prefix)},
-                    {"tensors", findings.tensor_count},
-                    {"bytes", findings.size_bytes},
-                    {"damage", std::move(damage)}}));
-    return;
+void PrintFindings(const Findings& findings) {
+  for (const std::string& line : findings.damage.lines()) PrintLine(line);
+  if (const std::size_t more = findings.damage.count() - findings.damage.lines().size(); more > 0) {
+    PrintLine(fmt::format("{}: ... and {} more", findings.path, more));
   }
-  for (const std::string& line : findings.damage) PrintLine(line);
   const std::string result =
-      findings.damage.empty() ? "no damage" : fmt::format("{} damaged", findings.damage.size());
-  PrintLine(fmt::format("{}: {} tensors, {} bytes, {}", prefix, findings.tensor_count,
-                        findings.size_bytes, result));
+      findings.damage.empty() ? "no damage" : fmt::format("{} damaged", findings.damage.count());
+  PrintLine(fmt::format("{}: {} {}, {} bytes, {}{}{}", findings.path, findings.count,
+                        CountedAs(findings.kind), findings.size_bytes, result,
+                        findings.rate.empty() ? "" : fmt::format(", {}", findings.rate),
+                        findings.is_v1 ? " (format V1: a checksum for each block of the file, none "
+                                         "for a tensor)"
+                                       : ""));
 }
 
-ExitStatus Verify(const VerifyOptions& options) {
+ExitStatus RunVerify(const VerifyOptions& options) {
   ExitStatus status = kDone;
-  for (const std::string& prefix : options.prefixes) {
+  const auto print = [&](const Findings& findings) {
+    if (options.json) {
+      Print(JsonLine(FindingsJson(findings)));
+    } else {
+      PrintFindings(findings);
+    }
+    if (!findings.damage.empty()) status = std::max(status, kFoundWanting);
+  };
+  for (const std::string& path : options.paths) {
     try {
-      const Findings findings = VerifyCheckpoint(prefix);
-      PrintFindings(prefix, findings, options.json);
-      if (!findings.damage.empty()) status = std::max(status, kFoundWanting);
+      Verify(PosixFileSystem(), path, {.on_terminal = !options.json}, print);
     } catch (const Error& error) {
       PrintError(error.what());
-      status = kUsedWrongly;  // and the other checkpoints are looked at all the same
+      status = kUsedWrongly;  // and the other paths are looked at all the same
     }
   }
   return status;
@@ -113,11 +90,16 @@ ExitStatus Verify(const VerifyOptions& options) {
 }  // namespace
 
 void AddVerify(CLI::App& program, Action& action) {
-  CLI::App* command = program.add_subcommand("verify", "Read checkpoints and report all damage");
+  CLI::App* command =
+      program.add_subcommand("verify", "Read checkpoints and event files and report all damage");
   const auto options = std::make_shared<VerifyOptions>();
-  command->add_option("PREFIX", options->prefixes, "The checkpoints")->required();
-  command->add_flag("--json", options->json, "Print one line of JSON for each checkpoint");
-  command->callback([options, &action] { action = [options] { return Verify(*options); }; });
+  command
+      ->add_option("PATH", options->paths,
+                   "Checkpoints, event files, `checkpoint` state files with all that they name, or "
+                   "directories of such")
+      ->required();
+  command->add_flag("--json", options->json, "Print one line of JSON for each of them");
+  command->callback([options, &action] { action = [options] { return RunVerify(*options); }; });
 }
 
 }  // namespace waypost::tool

@@ -2,9 +2,10 @@
 # The demonstration: trains once straight through; trains again, is killed in the middle, is started again;
 # and compares the two ends bit by bit.  Installs what it needs and builds first.
 #
-#   tools/demo.sh
+#   tools/demo.sh [--device cuda:0]     with a device, weights and Adam's moments are in the memory of that GPU
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-(($# == 0)) || { say "usage: tools/demo.sh" >&2; exit 2; }
+(($# == 0)) || [[ $# == 2 && $1 == --device ]] || { say "usage: tools/demo.sh [--device cuda:0]" >&2; exit 2; }
+readonly device=(--device "${2:-cpu}")
 
 readonly demo=build/demo bin=build/release/bin last_step=10000 third_save=3000
 now_ms() { date +%s%3N; }
@@ -21,7 +22,7 @@ highest_step() {
 # done before that.
 train_and_kill() {
   local directory=$1 delay_ms=$((RANDOM % $2)) status=0
-  "$bin/train_digits" --dir "$directory" >"$directory.log" 2>&1 &
+  "$bin/train_digits" --dir "$directory" "${device[@]}" >"$directory.log" 2>&1 &
   local pid=$!
   until (($(highest_step "$directory") >= third_save)) || ! kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
   sleep "$(printf '%d.%03d' $((delay_ms / 1000)) $((delay_ms % 1000)))"
@@ -47,7 +48,7 @@ heading 3 "training straight through, $last_step steps"
 rm -rf "$demo"
 mkdir -p "$demo"
 begin_ms=$(now_ms)
-"$bin/train_digits" --dir "$demo/straight" | indent
+"$bin/train_digits" --dir "$demo/straight" "${device[@]}" | indent
 elapsed_ms=$(($(now_ms) - begin_ms))
 
 heading 4 "training again elsewhere, and killing it after the third save"
@@ -60,7 +61,7 @@ for attempt in 1 2 3 4 5; do
 done
 
 heading 5 "starting it again"
-"$bin/train_digits" --dir "$demo/killed" | indent
+"$bin/train_digits" --dir "$demo/killed" "${device[@]}" | indent
 
 heading 6 "comparing the two ends"
 straight=$demo/straight/checkpoints/model.ckpt-$last_step

@@ -8,9 +8,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 packages=(g++ cmake ninja-build pkg-config ccache
   libleveldb-dev libsnappy-dev libprotobuf-dev protobuf-compiler libprotozero-dev libisal-dev liburing-dev libfmt-dev
-  libspdlog-dev libcli11-dev nlohmann-json3-dev libssl-dev)
-test_packages=(libgtest-dev libgmock-dev clang-format python3-venv)
-full_packages=(clang libclang-rt-14-dev clang-tidy patch libbenchmark-dev)
+  libspdlog-dev libcli11-dev nlohmann-json3-dev libssl-dev libpng-dev)
+test_packages=(libgtest-dev libgmock-dev clang-format clang libclang-rt-14-dev python3-venv python3-dev chromium fonts-dejavu-core e2fsprogs
+  libfuse3-dev libjemalloc2)
+full_packages=(clang-tidy patch libbenchmark-dev)
 
 case "${1:-}" in
   "") ;;

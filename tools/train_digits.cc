@@ -9,11 +9,13 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "digits/dataset.h"
+#include "digits/device_state.h"
 #include "digits/trainer.h"
 #include "waypost/checkpoint_state.h"
 #include "waypost/engine.h"
@@ -39,6 +41,7 @@ struct Options {
   std::int64_t steps = 10000;
   std::int64_t save_every = 1000;
   std::uint64_t seed = 7;
+  std::string device = "cpu";
 };
 
 // The data file of the source tree that this program was built in: it lies in build/PRESET/bin.
@@ -51,25 +54,30 @@ std::string DefaultDataPath() {
 // A variable of the graph and the trainer's memory that it stands for.
 using Bindings = std::vector<std::pair<Variable, TensorView>>;
 
-void AddParameters(Graph& graph, Parameters& parameters, const std::string& suffix, bool trainable,
+// Parameters on the host, or where `device_memory` has them.
+void AddParameters(Graph& graph, Trainer& trainer, Parameters& parameters,
+                   float* (DeviceState::*device_memory)(std::size_t), const std::string& suffix,
                    Bindings& bindings) {
-  for (Parameter& parameter : parameters.tensors) {
-    const Variable variable = graph.AddVariable(parameter.name + suffix, {.dtype = DType::kFloat32,
-                                                                          .shape = parameter.shape,
-                                                                          .device = "/device:CPU:0",
-                                                                          .trainable = trainable});
-    bindings.emplace_back(variable,
-                          TensorView(parameter.values.data(), DType::kFloat32, parameter.shape));
+  DeviceState* const device = trainer.device();
+  for (std::size_t i = 0; i < parameters.tensors.size(); ++i) {
+    Parameter& parameter = parameters.tensors[i];
+    const Variable variable = graph.AddVariable(
+        parameter.name + suffix, {.dtype = DType::kFloat32,
+                                  .shape = parameter.shape,
+                                  .device = device == nullptr ? "/device:CPU:0" : "/device:GPU:0",
+                                  .trainable = suffix.empty()});
+    float* const memory = device == nullptr ? parameter.values.data() : (device->*device_memory)(i);
+    bindings.emplace_back(variable, TensorView(memory, DType::kFloat32, parameter.shape));
   }
 }
 
 // All that the next step depends on: what is not here would be lost by a restart.
 Bindings AddState(Graph& graph, Trainer& trainer) {
   Bindings bindings;
-  AddParameters(graph, trainer.weights(), "", true, bindings);
-  AddParameters(graph, trainer.adam_m(), "/Adam", false,
-                bindings);  // TensorFlow's names of the slots
-  AddParameters(graph, trainer.adam_v(), "/Adam_1", false, bindings);
+  AddParameters(graph, trainer, trainer.weights(), &DeviceState::weights, "", bindings);
+  // TensorFlow's names of the slots.
+  AddParameters(graph, trainer, trainer.adam_m(), &DeviceState::adam_m, "/Adam", bindings);
+  AddParameters(graph, trainer, trainer.adam_v(), &DeviceState::adam_v, "/Adam_1", bindings);
   const VariableOptions step = {
       .dtype = DType::kInt64, .device = "/device:CPU:0", .trainable = false};
   bindings.emplace_back(graph.AddVariable("global_step", step),
@@ -84,11 +92,16 @@ Bindings AddState(Graph& graph, Trainer& trainer) {
   return bindings;
 }
 
-// Restores the latest checkpoint, if there is one; whether there was.
-bool Resume(Saver& saver, Session& session, Trainer& trainer, const Options& options) {
+// The stream that the state is written on; null for the host.
+void* StreamOf(Trainer& trainer) {
+  return trainer.device() == nullptr ? nullptr : trainer.device()->stream();
+}
+
+// Restores the latest checkpoint, if there is one.
+void Resume(Saver& saver, Session& session, Trainer& trainer, const Options& options) {
   const auto state = GetCheckpointState((options.directory / "checkpoints").string());
-  if (!state) return false;
-  saver.Restore(session, state->model_checkpoint_path);
+  if (!state) return;
+  saver.Restore(session, state->model_checkpoint_path, {.stream = StreamOf(trainer)});
   saver.RecoverLastCheckpoints(state->all_model_checkpoint_paths);
   const std::uint64_t seed = trainer.batches().state()[0];
   if (seed != options.seed) {
@@ -98,13 +111,12 @@ bool Resume(Saver& saver, Session& session, Trainer& trainer, const Options& opt
                             state->model_checkpoint_path, seed, options.seed));
   }
   fmt::print("restored step {} from {}\n", trainer.step(), state->model_checkpoint_path);
-  return true;
 }
 
 // Trains up to options.steps; returns the share of right answers on the test images.
-double Train(const Options& options) {
+double Train(const Options& options, std::unique_ptr<DeviceState> device) {
   const Dataset data = LoadDigits(options.data);
-  Trainer trainer(data, options.seed);
+  Trainer trainer(data, options.seed, std::move(device));
 
   Engine engine({.staging_bytes = std::size_t{16} << 20});
   Graph graph;
@@ -122,9 +134,9 @@ double Train(const Options& options) {
   Session session(engine, graph);
   for (const auto& [variable, view] : bindings) session.Bind(variable, view);
 
-  const bool resumed = Resume(saver, session, trainer, options);
+  Resume(saver, session, trainer, options);
   FileWriter writer((options.directory / "graphs").string());
-  if (resumed) writer.AddSessionStart(trainer.step());
+  writer.AddSessionStart(trainer.step());
   writer.AddGraph(graph);
   const std::string save_path = (options.directory / "checkpoints" / "model.ckpt").string();
   while (trainer.step() < options.steps) {
@@ -138,7 +150,8 @@ double Train(const Options& options) {
     saver.WaitStaged();
     trainer.ApplyUpdate();
     if ((step + 1) % options.save_every == 0 || step + 1 == options.steps) {
-      const SaveHandle save = saver.SaveAsync(session, save_path, {.global_step = step + 1});
+      const SaveHandle save = saver.SaveAsync(
+          session, save_path, {.stream = StreamOf(trainer), .global_step = step + 1});
       fmt::print("step {:5}  loss {:.4f}  saving {}\n", step + 1, batch.loss, save.prefix());
       std::fflush(stdout);
     }
@@ -162,14 +175,25 @@ int Main(int argc, char** argv) {
   app.add_option("--seed", options.seed,
                  "of the split, the first weights and the order of the images")
       ->capture_default_str();
+  app.add_option("--device", options.device,
+                 "cpu, or cuda:N: weights and Adam's moments in the memory of a GPU")
+      ->check([](const std::string& device) {
+        return device == "cpu" || device.starts_with("cuda:") ? "" : "must be cpu or cuda:N";
+      })
+      ->capture_default_str();
+  std::unique_ptr<DeviceState> device;
   try {
     app.parse(argc, argv);
+    if (options.device != "cpu") device = MakeDeviceState(options.device);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help
     fmt::print(stderr, "train_digits: {}\n", error.what());
     return 2;
+  } catch (const Error& error) {
+    fmt::print(stderr, "train_digits: --device {}\n", error.what());
+    return 2;
   }
-  const double accuracy = Train(options);
+  const double accuracy = Train(options, std::move(device));
   fmt::print("test accuracy {:.4f} after {} steps\n", accuracy, options.steps);
   if (options.steps >= kEnoughSteps && accuracy < kAccuracyMin) {
     fmt::print(stderr, "train_digits: the accuracy is below {}\n", kAccuracyMin);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <iterator>
 
@@ -62,6 +63,16 @@ std::string Printable(std::string_view text) {
     }
   }
   return result;
+}
+
+std::string Listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kListedMax = 10;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kListedMax); ++i) {
+    text += (i == 0 ? "" : ", ") + Printable(names[i]);
+  }
+  if (names.size() > kListedMax) text += fmt::format(" and {} more", names.size() - kListedMax);
+  return text.empty() ? "none" : text;
 }
 
 }  // namespace waypost

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -8,6 +9,20 @@
 
 namespace waypost {
 namespace {
+
+class CallingSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit CallingSink(LogSink call) : call_(std::move(call)) {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    call_(message.level == spdlog::level::info ? LogLevel::kInfo : LogLevel::kWarning,
+          std::string_view(message.payload.data(), message.payload.size()));
+  }
+  void flush_() override {}
+
+  const LogSink call_;
+};
 
 // A logger of our own, not spdlog's default one: the embedding program may have configured that.
 spdlog::logger& Logger() {
@@ -21,6 +36,10 @@ void SetLogLevel(LogLevel level) {
   Logger().set_level(level == LogLevel::kInfo      ? spdlog::level::info
                      : level == LogLevel::kWarning ? spdlog::level::warn
                                                    : spdlog::level::off);
+}
+
+void SetLogSink(LogSink sink) {
+  Logger().sinks() = {std::make_shared<CallingSink>(std::move(sink))};
 }
 
 void LogInfo(std::string_view message) { Logger().info("{}", message); }

@@ -11,17 +11,27 @@ class HostDevice final : public Device {
   bool Owns(const void* /*address*/) const noexcept override { return true; }
   bool IsHostMemory() const noexcept override { return true; }
 
-  Ticket StartCopyToHost(std::span<std::byte> target, const std::byte* source,
-                         void* /*stream*/) override {
-    if (!target.empty()) std::memcpy(target.data(), source, target.size());
-    return 0;
+  Mark MarkStream(void* /*stream*/) override { return 0; }
+  void ReleaseMark(Mark /*mark*/) noexcept override {}
+
+  Ticket StartCopiesToHost(std::span<const Copy> copies, Mark /*behind*/) override {
+    return Perform(copies);
   }
-  Ticket StartCopyFromHost(std::byte* target, std::span<const std::byte> source,
-                           void* /*stream*/) override {
-    if (!source.empty()) std::memcpy(target, source.data(), source.size());
-    return 0;
+  Ticket StartCopiesFromHost(std::span<const Copy> copies, Mark /*behind*/) override {
+    return Perform(copies);
+  }
+  Ticket StartCopiesWithin(std::span<const Copy> copies, Mark /*behind*/) override {
+    return Perform(copies);
   }
   void Wait(Ticket /*ticket*/) override {}
+
+ private:
+  static Ticket Perform(std::span<const Copy> copies) {
+    for (const Copy& copy : copies) {
+      if (copy.size > 0) std::memcpy(copy.target, copy.source, copy.size);
+    }
+    return 0;
+  }
 };
 
 }  // namespace

@@ -1,8 +1,11 @@
 // What stands on the disk under a prefix, without opening the checkpoint.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 #include "io/file_system.h"
@@ -10,7 +13,14 @@
 
 namespace waypost {
 
-// The header of an index file, nullopt when there is none.  Throws kDataLoss for a damaged one.
+// Brings [begin, end) of a mapped file into memory: a block that cannot be read is an error here,
+// and a SIGBUS where it is touched.
+void RequireReadable(const MappedFile& file, const std::string& path, std::uint64_t begin,
+                     std::uint64_t end);
+
+// The header in the bytes of an index file.  Throws kDataLoss, naming `path`.
+BundleHeader HeaderOfIndex(std::span<const std::byte> index, const std::string& path);
+// That of an index file, nullopt when there is none.  Throws kDataLoss for a damaged one.
 std::optional<BundleHeader> ReadBundleHeader(FileSystem& fs, const std::string& index_path);
 // That of PREFIX.index.
 std::optional<BundleHeader> CommittedHeader(FileSystem& fs, const std::string& prefix);
@@ -18,14 +28,16 @@ std::optional<BundleHeader> CommittedHeader(FileSystem& fs, const std::string& p
 // Numbers of shards that data files named after `prefix` have.
 std::set<int> ShardCountsOnDisk(FileSystem& fs, const std::string& prefix);
 
-// Whether the file holds the MetaGraphDef that an index with this origin was committed with.
-bool IsMetaGraphOf(FileSystem& fs, const std::string& path, const BundleHeader::Origin& origin);
-
 // The file that holds the MetaGraphDef which `origin`, of PREFIX.index, tells of: PREFIX.meta, the
-// same under another suffix, or its temporary name when a crash came right after the commit.
-// nullopt when no file is it.  Requires: origin.meta_size > 0.
+// same under another suffix, or its temporary name when a crash came right after the commit, or
+// while a save gives it its name.  nullopt when no file is it.  Requires: origin.meta_size > 0.
 std::optional<std::string> FindMetaGraph(FileSystem& fs, const std::string& prefix,
                                          const BundleHeader::Origin& origin);
+
+// The file to read for the meta graph `path`.  Where that is PREFIX.meta of a Waypost checkpoint it
+// must be what the checkpoint was committed with, as FindMetaGraph finds it: kDataLoss when there
+// is no such file.  Any other path is returned as it is.
+std::string FileOfMetaGraph(FileSystem& fs, const std::string& path);
 
 // The temporary file that is to become `path` and belongs to a save that is committed already: a
 // crash may have come before it got its name, and readers rename nothing.  nullopt when there is

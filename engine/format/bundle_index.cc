@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "base/bytes.h"
@@ -15,178 +19,278 @@
 namespace waypost {
 namespace {
 
-// Slice keys come before the tensors that list them, and a plain tensor may have a name that looks
-// like one.  So entries that may be slices wait, encoded, until all lists have been seen.
-class IndexParser {
+// Runs `action`, or throws what it has thrown before.  That is made anew: another thread may still
+// have the first one in its hands.
+template <typename Action>
+void OnceFailing(std::unique_ptr<const Error>& fault, const Action& action) {
+  if (fault != nullptr) throw Error(fault->code(), fault->what());
+  try {
+    action();
+  } catch (const Error& error) {
+    fault = std::make_unique<const Error>(error.code(), error.what());
+    throw;
+  }
+}
+
+}  // namespace
+
+// The blocks read so far.  A block is read as a whole, and each of its entries is judged by itself;
+// what an entry has to do with others is settled when it is asked for.
+//
+// Slice keys come before the tensors that list them, in other blocks, and a plain tensor may have a
+// name that looks like one.  So what looks like the key of a slice is one if the tensor that it
+// names is in slices, and a tensor with an odd name if not.
+class BundleIndex::Content {
  public:
-  explicit IndexParser(const std::string& path) : path_(path) {}
+  Content(std::span<const std::byte> file, const std::string& path)
+      : path_(path),
+        bytes_(file.begin(), file.end()),
+        table_(bytes_, path),
+        header_(ReadHeader()),
+        blocks_(table_.block_count()) {}
 
-  void Parse(std::span<const std::byte> file);
-
-  BundleHeader header;
-  std::vector<StoredTensor> tensors;
+  const BundleHeader& header() const noexcept { return header_; }
+  const std::vector<TensorReference>& All();
+  const StoredTensor* Find(std::string_view name);
+  Survey TakeSurvey();
 
  private:
-  struct Waiting {
-    std::string key;
-    std::string value;
-    bool is_used = false;
+  struct Entry {
+    enum class Kind : std::uint8_t { kWhole, kSliced, kSliceKey };
+    Kind kind = Kind::kWhole;
+    // kSliced: its extents are complete.  Until then they have only their slices.
+    bool is_joined = false;
+    std::unique_ptr<const Error> fault;  // why it cannot be joined, once that was tried
+    StoredTensor tensor;                 // its name is the key
+  };
+  using Block = std::vector<Entry>;
+  // Damage is remembered, since each of a million slices may ask for the same block or tensor.
+  struct BlockState {
+    std::optional<Block> block;
+    std::unique_ptr<const Error> fault;
   };
 
-  void Visit(std::string_view key, std::span<const std::byte> value);
-  BundleEntry Decode(std::span<const std::byte> value, const IndexContext& context) const;
-  void AddTensor(std::string_view name, BundleEntry entry);
-  void AddSliced(std::string_view name, BundleEntry entry);
-  void ResolveSlices(StoredTensor& tensor);
-  StoredExtent TakeSlice(const StoredTensor& tensor, const TensorSlice& slice);
-  void AddLeftOver();
+  BundleHeader ReadHeader() const;
+  Block& BlockAt(std::size_t number);
+  Entry Judge(std::string_view key, std::span<const std::byte> value) const;
+  static Block::iterator FirstFrom(Block& block, std::string_view key);
+  Entry* FindEntry(std::string_view key);
+  bool IsTensor(Entry& entry);
+  void Join(Entry& sliced);
+  void JoinAnew(Entry& sliced);
+  Entry& EntryOfSlice(const StoredTensor& tensor, const TensorSlice& slice);
+  void RequireListed(std::string_view name, const std::set<const Entry*>& listed);
 
-  const std::string& path_;
-  bool has_header_ = false;
-  std::size_t entry_count_ = 0;
-  std::vector<Waiting> waiting_;  // ascending by key
+  const std::string path_;
+  const std::vector<std::byte> bytes_;
+  const TableReader table_;
+  const BundleHeader header_;
+  std::mutex mutex_;
+  std::vector<BlockState> blocks_;                   // Guarded by mutex_; a block once read stays.
+  std::optional<std::vector<TensorReference>> all_;  // Guarded by mutex_ until it is there.
 };
 
-void IndexParser::Parse(std::span<const std::byte> file) {
-  const TableReader table(file, path_);
-  table.ForEach([&](std::string_view, std::span<const std::byte>) { ++entry_count_; });
-  tensors.reserve(entry_count_);
-  table.ForEach([&](std::string_view key, std::span<const std::byte> value) { Visit(key, value); });
-  if (!has_header_) throw Error(Code::kDataLoss, path_ + ": no header");
-  for (StoredTensor& tensor : tensors) {
-    if (tensor.is_sliced) ResolveSlices(tensor);
-  }
-  AddLeftOver();
+BundleHeader BundleIndex::Content::ReadHeader() const {
+  const std::optional<std::string> value = table_.Find("");
+  if (!value) throw Error(Code::kDataLoss, path_ + ": no header");
+  return CheckedHeader(AsBytes(*value), path_);
 }
 
-void IndexParser::Visit(std::string_view key, std::span<const std::byte> value) {
-  if (!has_header_) {
-    if (!key.empty()) throw Error(Code::kDataLoss, path_ + ": no header");
-    header = CheckedHeader(value, path_);
-    has_header_ = true;
-    return;
+const std::vector<BundleIndex::TensorReference>& BundleIndex::Content::All() {
+  const std::scoped_lock lock(mutex_);
+  if (all_) return *all_;
+  std::vector<TensorReference> all;
+  for (std::size_t number = 0; number < blocks_.size(); ++number) {
+    for (Entry& entry : BlockAt(number)) {
+      if (IsTensor(entry)) all.emplace_back(entry.tensor);
+    }
   }
-  BundleEntry entry = Decode(value, IndexContext(path_, key));
-  if (!entry.slices.empty()) {
-    AddSliced(key, std::move(entry));
-  } else if (key.front() == '\0' && DecodeSliceKey(key)) {
-    waiting_.push_back({std::string(key), std::string(AsText(value))});
+  return all_.emplace(std::move(all));
+}
+
+const StoredTensor* BundleIndex::Content::Find(std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  Entry* const entry = FindEntry(name);
+  return entry != nullptr && IsTensor(*entry) ? &entry->tensor : nullptr;
+}
+
+BundleIndex::Survey BundleIndex::Content::TakeSurvey() {
+  const std::scoped_lock lock(mutex_);
+  Survey survey;
+  std::set<std::string> told;  // a damaged block is met again by those whose slices it has
+  const auto note = [&](std::string line) {
+    if (told.insert(line).second) survey.damage.push_back(std::move(line));
+  };
+  for (std::size_t number = 0; number < blocks_.size(); ++number) {
+    Block* block = nullptr;
+    try {
+      block = &BlockAt(number);
+    } catch (const Error& error) {
+      note(error.what());
+      continue;
+    }
+    for (Entry& entry : *block) {
+      try {
+        if (IsTensor(entry)) survey.tensors.emplace_back(entry.tensor);
+      } catch (const Error& error) {
+        note(error.what());
+      }
+    }
+  }
+  for (std::string& line : table_.FindUnreadDamage()) note(std::move(line));
+  return survey;
+}
+
+// Reads the block when it is first asked for.
+BundleIndex::Content::Block& BundleIndex::Content::BlockAt(std::size_t number) {
+  auto& [block, fault] = blocks_[number];
+  if (block) return *block;
+  OnceFailing(fault, [&, &block = block] {
+    Block entries;
+    table_.ForEachIn(number, [&](std::string_view key, std::span<const std::byte> value) {
+      if (!key.empty()) entries.push_back(Judge(key, value));  // the empty one is the header's
+    });
+    block.emplace(std::move(entries));
+  });
+  return *block;
+}
+
+// All that can be said of an entry without looking at others.
+BundleIndex::Content::Entry BundleIndex::Content::Judge(std::string_view key,
+                                                        std::span<const std::byte> value) const {
+  const std::optional<SliceKey> slice_key =
+      key.front() == '\0' ? DecodeSliceKey(key) : std::nullopt;
+  const IndexContext context = slice_key ? IndexContext(path_, slice_key->name, &slice_key->slice)
+                                         : IndexContext(path_, key);
+  std::optional<BundleEntry> stored = DecodeBundleEntry(value);
+  if (!stored) context.Fail("its entry cannot be parsed");
+  Entry entry;
+  StoredTensor& tensor = entry.tensor;
+  tensor.name = key;
+  tensor.dtype = CheckedDType(stored->dtype_number, context);
+  if (stored->slices.empty()) {
+    if (slice_key) entry.kind = Entry::Kind::kSliceKey;
+    tensor.extents.push_back(CheckedExtent(*stored, tensor.dtype, header_.shard_count, context));
   } else {
-    AddTensor(key, std::move(entry));
+    entry.kind = Entry::Kind::kSliced;
+    CheckedElementCount(stored->shape, tensor.dtype, context);
+    tensor.is_sliced = true;
+    tensor.extents.reserve(stored->slices.size());
+    for (TensorSlice& slice : stored->slices) {
+      tensor.extents.emplace_back().slice = std::move(slice);
+    }
   }
+  tensor.shape = std::move(stored->shape);
+  return entry;
 }
 
-BundleEntry IndexParser::Decode(std::span<const std::byte> value,
-                                const IndexContext& context) const {
-  auto entry = DecodeBundleEntry(value);
-  if (!entry) context.Fail("its entry cannot be parsed");
-  return *std::move(entry);
+BundleIndex::Content::Block::iterator BundleIndex::Content::FirstFrom(Block& block,
+                                                                      std::string_view key) {
+  return std::lower_bound(block.begin(), block.end(), key,
+                          [](const Entry& entry, std::string_view wanted) {
+                            return std::string_view(entry.tensor.name) < wanted;
+                          });
 }
 
-void IndexParser::AddTensor(std::string_view name, BundleEntry entry) {
-  const IndexContext context(path_, name);
-  StoredTensor tensor;
-  tensor.dtype = CheckedDType(entry, context);
-  tensor.extents.push_back(CheckedExtent(entry, tensor.dtype, header.shard_count, context));
-  tensor.name = name;
-  tensor.shape = std::move(entry.shape);
-  tensors.push_back(std::move(tensor));
+BundleIndex::Content::Entry* BundleIndex::Content::FindEntry(std::string_view key) {
+  const std::size_t number = table_.BlockOf(key);
+  if (number == blocks_.size()) return nullptr;
+  Block& block = BlockAt(number);
+  const auto entry = FirstFrom(block, key);
+  return entry != block.end() && entry->tensor.name == key ? &*entry : nullptr;
 }
 
-// The extents have only their slices yet.
-void IndexParser::AddSliced(std::string_view name, BundleEntry entry) {
-  const IndexContext context(path_, name);
-  StoredTensor tensor;
-  tensor.dtype = CheckedDType(entry, context);
-  CheckedElementCount(entry.shape, tensor.dtype, context);
-  if (entry.slices.size() > entry_count_)
-    context.Fail("it lists more slices than there are entries");
-  tensor.name = name;
-  tensor.shape = std::move(entry.shape);
-  tensor.is_sliced = true;
-  tensor.extents.reserve(entry.slices.size());
-  for (TensorSlice& slice : entry.slices) {
-    StoredExtent extent;
-    extent.slice = std::move(slice);
-    tensor.extents.push_back(std::move(extent));
+// Whether the entry is a tensor, which is complete then, or only a slice of one.
+bool BundleIndex::Content::IsTensor(Entry& entry) {
+  if (entry.kind == Entry::Kind::kWhole) return true;
+  if (entry.kind == Entry::Kind::kSliced) {
+    Join(entry);
+    return true;
   }
-  tensors.push_back(std::move(tensor));
+  Entry* const owner = FindEntry(DecodeSliceKey(entry.tensor.name)->name);
+  if (owner == nullptr || owner->kind != Entry::Kind::kSliced) return true;
+  Join(*owner);  // refuses slices that it does not list
+  return false;
 }
 
-void IndexParser::ResolveSlices(StoredTensor& tensor) {
+// Gives a tensor the extents of the slices that it lists.
+void BundleIndex::Content::Join(Entry& sliced) {
+  if (!sliced.is_joined) OnceFailing(sliced.fault, [&] { JoinAnew(sliced); });
+}
+
+// All slices are looked at before anything is changed.
+void BundleIndex::Content::JoinAnew(Entry& sliced) {
+  StoredTensor& tensor = sliced.tensor;
   const IndexContext context(path_, tensor.name);
   std::vector<TensorSlice> slices;
-  slices.reserve(tensor.extents.size());
-  for (StoredExtent& extent : tensor.extents) {
+  std::vector<Entry*> entries;
+  std::set<const Entry*> listed;
+  for (const StoredExtent& extent : tensor.extents) {
+    entries.push_back(&EntryOfSlice(tensor, extent.slice));
+    if (!listed.insert(entries.back()).second) {
+      IndexContext(path_, tensor.name, &extent.slice).Fail("it is listed twice");
+    }
     slices.push_back(extent.slice);
-    extent = TakeSlice(tensor, slices.back());
-    extent.slice = slices.back();
   }
   const auto overlap = context.Checked([&] { return FindOverlap(tensor.shape, slices); });
   if (overlap) {
     context.Fail(fmt::format("slices {} and {} overlap", SliceText(slices[overlap->first]),
                              SliceText(slices[overlap->second])));
   }
+  RequireListed(tensor.name, listed);
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    tensor.extents[i] = std::move(entries[i]->tensor.extents.front());
+    tensor.extents[i].slice = std::move(slices[i]);
+  }
+  sliced.is_joined = true;
 }
 
-StoredExtent IndexParser::TakeSlice(const StoredTensor& tensor, const TensorSlice& slice) {
+BundleIndex::Content::Entry& BundleIndex::Content::EntryOfSlice(const StoredTensor& tensor,
+                                                                const TensorSlice& slice) {
   const IndexContext context(path_, tensor.name, &slice);
-  const std::string key = EncodeSliceKey(tensor.name, slice);
-  const auto found = std::lower_bound(
-      waiting_.begin(), waiting_.end(), key,
-      [](const Waiting& waiting, const std::string& wanted) { return waiting.key < wanted; });
-  if (found == waiting_.end() || found->key != key) context.Fail("it has no entry");
-  if (found->is_used) context.Fail("it is listed twice");
-  found->is_used = true;
-  BundleEntry entry = Decode(AsBytes(found->value), context);
   if (slice.IsWhole()) context.Fail("it has no extents");
+  Entry* const entry = FindEntry(EncodeSliceKey(tensor.name, slice));
+  if (entry == nullptr || entry->kind != Entry::Kind::kSliceKey) context.Fail("it has no entry");
+  const StoredTensor& stored = entry->tensor;
   const Shape shape = context.Checked([&] { return SliceShape(tensor.shape, slice); });
-  if (entry.shape != shape) {
+  if (stored.shape != shape) {
     context.Fail(
-        fmt::format("stored shape {} where it has {}", ShapeText(entry.shape), ShapeText(shape)));
+        fmt::format("stored shape {} where it has {}", ShapeText(stored.shape), ShapeText(shape)));
   }
-  if (CheckedDType(entry, context) != tensor.dtype)
-    context.Fail("its dtype differs from the tensor's");
-  return CheckedExtent(entry, tensor.dtype, header.shard_count, context);
+  if (stored.dtype != tensor.dtype) context.Fail("its dtype differs from the tensor's");
+  return *entry;
 }
 
-// What no list names is a tensor with an odd name, unless it claims to be a slice of a sliced
-// tensor.
-void IndexParser::AddLeftOver() {
-  const std::size_t sorted = tensors.size();
-  const auto by_name = [](const StoredTensor& a, const StoredTensor& b) { return a.name < b.name; };
-  for (const Waiting& waiting : waiting_) {
-    if (waiting.is_used) continue;
-    const IndexContext context(path_, waiting.key);
-    StoredTensor wanted;
-    wanted.name = DecodeSliceKey(waiting.key)->name;
-    const auto end = tensors.begin() + static_cast<std::ptrdiff_t>(sorted);
-    const auto owner = std::lower_bound(tensors.begin(), end, wanted, by_name);
-    if (owner != end && owner->name == wanted.name && owner->is_sliced) {
-      context.Fail("it is the key of a slice that its tensor does not list");
+// The keys of all slices of a tensor stand side by side.
+void BundleIndex::Content::RequireListed(std::string_view name,
+                                         const std::set<const Entry*>& listed) {
+  const std::string prefix = SliceKeyPrefix(name);
+  for (std::size_t number = table_.BlockOf(prefix); number < blocks_.size(); ++number) {
+    Block& block = BlockAt(number);
+    for (auto entry = FirstFrom(block, prefix); entry != block.end(); ++entry) {
+      if (!entry->tensor.name.starts_with(prefix)) return;
+      if (entry->kind == Entry::Kind::kSliceKey && !listed.contains(&*entry)) {
+        IndexContext(path_, entry->tensor.name)
+            .Fail("it is the key of a slice that its tensor does not list");
+      }
     }
-    AddTensor(waiting.key, Decode(AsBytes(waiting.value), context));
   }
-  std::inplace_merge(tensors.begin(), tensors.begin() + static_cast<std::ptrdiff_t>(sorted),
-                     tensors.end(), by_name);
 }
 
-}  // namespace
+BundleIndex::BundleIndex(std::span<const std::byte> file, const std::string& path)
+    : content_(std::make_unique<Content>(file, path)) {}
+BundleIndex::BundleIndex(BundleIndex&& other) noexcept = default;
+BundleIndex& BundleIndex::operator=(BundleIndex&& other) noexcept = default;
+BundleIndex::~BundleIndex() = default;
 
-BundleIndex BundleIndex::Parse(std::span<const std::byte> file, const std::string& path) {
-  IndexParser parser(path);
-  parser.Parse(file);
-  BundleIndex index;
-  index.header_ = std::move(parser.header);
-  index.tensors_ = std::move(parser.tensors);
-  return index;
+const BundleHeader& BundleIndex::header() const noexcept { return content_->header(); }
+
+const std::vector<BundleIndex::TensorReference>& BundleIndex::tensors() const {
+  return content_->All();
 }
 
-const StoredTensor* BundleIndex::Find(std::string_view name) const noexcept {
-  const auto found = std::lower_bound(
-      tensors_.begin(), tensors_.end(), name,
-      [](const StoredTensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
-  return found != tensors_.end() && found->name == name ? &*found : nullptr;
-}
+const StoredTensor* BundleIndex::Find(std::string_view name) const { return content_->Find(name); }
+
+BundleIndex::Survey BundleIndex::TakeSurvey() const { return content_->TakeSurvey(); }
 
 }  // namespace waypost

@@ -1,80 +1,90 @@
+#include "format/bundle_index_writer.h"
+
 #include <fmt/format.h>
 
-#include <utility>
+#include <algorithm>
+#include <limits>
+#include <optional>
 
 #include "base/check.h"
 #include "base/escape.h"
-#include "format/bundle_index.h"
 #include "format/slice_codec.h"
-#include "format/table_writer.h"
 #include "waypost/error.h"
 
 namespace waypost {
 namespace {
 
-Error Refused(const std::string& name, std::string_view reason) {
+constexpr std::size_t kOwnEntry = std::numeric_limits<std::size_t>::max();
+
+Error Refused(std::string_view name, std::string_view reason) {
   return Error(Code::kInvalidArgument,
                fmt::format("add tensor {} to an index: {}", Printable(name), reason));
 }
 
+// Two entries want the same key.
+Error RefusedTwice(std::string_view key) {
+  const std::optional<SliceKey> slice = DecodeSliceKey(key);
+  if (!slice) return Refused(key, "it is there already");
+  return Refused(slice->name, fmt::format("slice {} is there already", SliceText(slice->slice)));
+}
+
 }  // namespace
 
-BundleIndexWriter::BundleIndexWriter(BundleHeader header) : header_(std::move(header)) {}
-
-void BundleIndexWriter::Add(const std::string& name, const Shape& full_shape,
-                            const TensorSlice& slice, const BundleEntry& entry) {
-  WAYPOST_CHECK(entry.slices.empty());
-  if (name.empty()) throw Refused(name, "an empty name is the header's key");
-  if (!slice.IsWhole() && entry.shape != SliceShape(full_shape, slice)) {
-    throw Refused(name, fmt::format("slice {} of {} cannot have shape {}", SliceText(slice),
-                                    ShapeText(full_shape), ShapeText(entry.shape)));
+void BundleIndexWriter::Add(const IndexedTensor& tensor) {
+  if (tensor.name.empty()) throw Refused(tensor.name, "an empty name is the header's key");
+  if (!tensor.slice.IsWhole() && tensor.shape != SliceShape(tensor.full_shape, tensor.slice)) {
+    throw Refused(tensor.name,
+                  fmt::format("slice {} of {} cannot have shape {}", SliceText(tensor.slice),
+                              ShapeText(tensor.full_shape), ShapeText(tensor.shape)));
   }
   // TensorFlow looks for a tensor that one slice covers under the tensor's own name.
-  if (slice.IsWhole() || entry.shape == full_shape) {
-    AddWhole(name, entry);
+  if (tensor.slice.IsWhole() || tensor.shape == tensor.full_shape) {
+    keys_.push_back({tensor.name, count_});
   } else {
-    AddSlice(name, full_shape, slice, entry);
+    AddSlice(tensor);
   }
+  ++count_;
 }
 
-void BundleIndexWriter::AddWhole(const std::string& name, const BundleEntry& entry) {
-  if (sliced_.contains(name)) throw Refused(name, "it is there in slices already");
-  if (!entries_.try_emplace(name, EncodeBundleEntry(entry)).second) {
-    throw Refused(name, "it is there already");
+void BundleIndexWriter::AddSlice(const IndexedTensor& tensor) {
+  Sliced& sliced = sliced_[tensor.name];
+  if (sliced.slices.empty()) {
+    sliced.dtype = tensor.dtype;
+    sliced.full_shape = &tensor.full_shape;
+  } else if (sliced.dtype != tensor.dtype || *sliced.full_shape != tensor.full_shape) {
+    throw Refused(tensor.name, "its slices differ in dtype or full shape");
   }
+  sliced.slices.push_back(&tensor.slice);
+  keys_.push_back({slice_keys_.emplace_back(EncodeSliceKey(tensor.name, tensor.slice)), count_});
 }
 
-void BundleIndexWriter::AddSlice(const std::string& name, const Shape& full_shape,
-                                 const TensorSlice& slice, const BundleEntry& entry) {
-  if (entries_.contains(name)) throw Refused(name, "it is there as a whole already");
-  const auto known = sliced_.find(name);
-  if (known != sliced_.end() &&
-      (known->second.dtype_number != entry.dtype_number || known->second.shape != full_shape)) {
-    throw Refused(name, "its slices differ in dtype or full shape");
-  }
-  std::string key = EncodeSliceKey(name, slice);
-  if (sliced_.contains(key) ||
-      !entries_.try_emplace(std::move(key), EncodeBundleEntry(entry)).second) {
-    throw Refused(name, fmt::format("slice {} is there already", SliceText(slice)));
-  }
-  BundleEntry& own = sliced_[name];
-  own.dtype_number = entry.dtype_number;
-  own.shape = full_shape;
-  own.slices.push_back(slice);
+void BundleIndexWriter::SortKeys() {
+  for (const auto& [name, sliced] : sliced_) keys_.push_back({name, kOwnEntry});
+  std::ranges::sort(keys_, {}, &Key::key);
+  const auto twice = std::ranges::adjacent_find(keys_, {}, &Key::key);
+  if (twice != keys_.end()) throw RefusedTwice(twice->key);
 }
 
-std::string BundleIndexWriter::Finish() {
-  TableWriter table;
+std::string BundleIndexWriter::EncodedEntry(const Key& key, const EntrySource& entry_of) const {
+  if (key.number != kOwnEntry) {
+    const BundleEntry entry = entry_of(key.number);
+    WAYPOST_CHECK(entry.slices.empty());
+    return EncodeBundleEntry(entry);
+  }
+  const Sliced& sliced = sliced_.at(key.key);
+  BundleEntry own;
+  own.dtype_number = static_cast<std::int64_t>(sliced.dtype);
+  own.shape = *sliced.full_shape;
+  for (const TensorSlice* slice : sliced.slices) own.slices.push_back(*slice);
+  return EncodeBundleEntry(own);
+}
+
+void BundleIndexWriter::WriteTo(const TableWriter::Sink& sink, const EntrySource& entry_of) {
+  SortKeys();
+  TableWriter table(sink);
   table.Add("", EncodeBundleHeader(header_));
-  auto own = sliced_.begin();
-  for (const auto& [key, value] : entries_) {
-    for (; own != sliced_.end() && own->first < key; ++own) {
-      table.Add(own->first, EncodeBundleEntry(own->second));
-    }
-    table.Add(key, value);
-  }
-  for (; own != sliced_.end(); ++own) table.Add(own->first, EncodeBundleEntry(own->second));
-  return table.Finish();
+  for (const Key& key : keys_) table.Add(key.key, EncodedEntry(key, entry_of));
+  table.Finish();
 }
 
 }  // namespace waypost

@@ -95,13 +95,13 @@ std::string LockPath(const std::string& prefix, std::uint64_t save_id) {
 
 std::optional<TemporaryName> ParseTemporaryName(std::string_view name) {
   auto parts = SplitSaveId(name, kTemporaryEnd);
-  if (!parts) return std::nullopt;
+  if (!parts || parts->first.empty()) return std::nullopt;
   return TemporaryName{std::move(parts->first), parts->second};
 }
 
 std::optional<LockName> ParseLockName(std::string_view name) {
   auto parts = SplitSaveId(name, kLockEnd);
-  if (!parts) return std::nullopt;
+  if (!parts || parts->first.empty()) return std::nullopt;
   return LockName{std::move(parts->first), parts->second};
 }
 

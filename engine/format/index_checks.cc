@@ -13,7 +13,8 @@
 namespace waypost {
 namespace {
 
-// What this reader understands, as TensorFlow's kTensorBundleVersion and kTensorBundleMinProducer.
+// What this reader understands, as TensorFlow's kTensorBundleVersion and kTensorBundleMinProducer;
+// its V1 format has the same numbers.
 constexpr std::int32_t kVersion = 1;
 constexpr std::int32_t kMinProducer = 0;
 
@@ -74,10 +75,10 @@ void CheckChunks(const BundleEntry& entry, DType dtype, const IndexContext& cont
 
 }  // namespace
 
-void IndexContext::Fail(std::string_view reason) const {
+Error IndexContext::Fault(std::string_view reason) const {
   const std::string slice = slice_ == nullptr ? "" : " slice " + SliceText(*slice_);
-  throw Error(Code::kDataLoss,
-              fmt::format("{}: tensor {}{}: {}", path_, NameText(name_), slice, reason));
+  return {Code::kDataLoss,
+          fmt::format("{}: tensor {}{}: {}", path_, NameText(name_), slice, reason)};
 }
 
 BundleHeader CheckedHeader(std::span<const std::byte> value, const std::string& path) {
@@ -87,22 +88,26 @@ BundleHeader CheckedHeader(std::span<const std::byte> value, const std::string& 
     throw Error(Code::kDataLoss,
                 fmt::format("{}: the header says {} shards", path, header->shard_count));
   }
-  const auto& bad = header->bad_consumers;
-  if (header->min_consumer > kVersion || std::find(bad.begin(), bad.end(), kVersion) != bad.end()) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("{}: asks for a newer reader than version {}", path, kVersion));
-  }
-  if (header->producer < kMinProducer) {
-    throw Error(
-        Code::kInvalidArgument,
-        fmt::format("{}: written by version {}, which cannot be read", path, header->producer));
-  }
+  RequireReadable(*header, path);
   return *std::move(header);
 }
 
-DType CheckedDType(const BundleEntry& entry, const IndexContext& context) {
-  const auto dtype = DTypeFromNumber(entry.dtype_number);
-  if (!dtype) context.Fail(fmt::format("unknown dtype number {}", entry.dtype_number));
+void RequireReadable(const FormatVersion& version, const std::string& path) {
+  const auto& bad = version.bad_consumers;
+  if (version.min_consumer > kVersion || std::find(bad.begin(), bad.end(), kVersion) != bad.end()) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("{}: asks for a newer reader than version {}", path, kVersion));
+  }
+  if (version.producer < kMinProducer) {
+    throw Error(
+        Code::kInvalidArgument,
+        fmt::format("{}: written by version {}, which cannot be read", path, version.producer));
+  }
+}
+
+DType CheckedDType(std::int64_t number, const IndexContext& context) {
+  const auto dtype = DTypeFromNumber(number);
+  if (!dtype) context.Fail(fmt::format("unknown dtype number {}", number));
   if (*dtype == DType::kResource) context.Fail("dtype resource cannot be stored");
   return *dtype;
 }

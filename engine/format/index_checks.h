@@ -1,4 +1,4 @@
-// The checks that BundleIndex::Parse makes of the header and of each entry by itself.
+// The checks that BundleIndex and V1Reader make of a header and of each entry by itself.
 //
 // Errors: kDataLoss with the file, the tensor and the reason; kInvalidArgument for a version that
 // we may not read.
@@ -24,7 +24,8 @@ class IndexContext {
   IndexContext(const std::string& path, std::string_view name, const TensorSlice* slice = nullptr)
       : path_(path), name_(name), slice_(slice) {}
 
-  [[noreturn]] void Fail(std::string_view reason) const;
+  Error Fault(std::string_view reason) const;
+  [[noreturn]] void Fail(std::string_view reason) const { throw Fault(reason); }
   // Runs a function of the public API, for which wrong values are the caller's fault: here they are
   // the file's.
   template <typename Function>
@@ -44,7 +45,10 @@ class IndexContext {
 
 BundleHeader CheckedHeader(std::span<const std::byte> value, const std::string& path);
 
-DType CheckedDType(const BundleEntry& entry, const IndexContext& context);
+// Throws kInvalidArgument for a version that we may not read.
+void RequireReadable(const FormatVersion& version, const std::string& path);
+
+DType CheckedDType(std::int64_t number, const IndexContext& context);
 
 // The number of elements of `shape`; they and their bytes fit 63 bits.
 std::uint64_t CheckedElementCount(const Shape& shape, DType dtype, const IndexContext& context);

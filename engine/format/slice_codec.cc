@@ -114,11 +114,17 @@ std::optional<std::int64_t> TakeSigned(std::string_view& key) {
 
 }  // namespace
 
+std::string SliceKeyPrefix(std::string_view name) {
+  std::string prefix;
+  prefix.reserve(name.size() + 3);
+  AppendNumber(prefix, 0);
+  AppendString(prefix, name);
+  return prefix;
+}
+
 std::string EncodeSliceKey(std::string_view name, const TensorSlice& slice) {
-  std::string key;
-  key.reserve(name.size() + 8 + 4 * slice.extents.size());
-  AppendNumber(key, 0);
-  AppendString(key, name);
+  std::string key = SliceKeyPrefix(name);
+  key.reserve(key.size() + 2 + 4 * slice.extents.size());
   AppendNumber(key, slice.extents.size());
   for (const auto& [start, length] : slice.extents) {
     AppendSigned(key, start);

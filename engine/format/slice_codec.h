@@ -12,6 +12,9 @@ namespace waypost {
 
 std::string EncodeSliceKey(std::string_view name, const TensorSlice& slice);
 
+// What the keys of all slices of `name` begin with, and no other slice's.
+std::string SliceKeyPrefix(std::string_view name);
+
 struct SliceKey {
   std::string name;
   TensorSlice slice;

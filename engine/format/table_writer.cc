@@ -3,8 +3,10 @@
 #include <leveldb/env.h>
 #include <leveldb/options.h>
 
+#include <exception>
 #include <utility>
 
+#include "base/bytes.h"
 #include "base/check.h"
 
 namespace waypost {
@@ -23,22 +25,36 @@ leveldb::Slice ToSlice(std::string_view text) { return {text.data(), text.size()
 
 }  // namespace
 
-// What TableBuilder appends to; nothing here can fail.
-class TableWriter::StringFile final : public leveldb::WritableFile {
+// What TableBuilder appends to.  LevelDB is built without exceptions: the sink's is kept until its
+// code has returned.
+class TableWriter::SinkFile final : public leveldb::WritableFile {
  public:
+  explicit SinkFile(Sink sink) : sink_(std::move(sink)) {}
+
   leveldb::Status Append(const leveldb::Slice& data) override {
-    bytes.append(data.data(), data.size());
-    return leveldb::Status::OK();
+    try {
+      sink_(AsBytes({data.data(), data.size()}));
+      return leveldb::Status::OK();
+    } catch (...) {
+      error_ = std::current_exception();
+      return leveldb::Status::IOError("the sink has thrown");
+    }
   }
   leveldb::Status Close() override { return leveldb::Status::OK(); }
   leveldb::Status Flush() override { return leveldb::Status::OK(); }
   leveldb::Status Sync() override { return leveldb::Status::OK(); }
 
-  std::string bytes;
+  void ThrowIfFailed() const {
+    if (error_ != nullptr) std::rethrow_exception(error_);
+  }
+
+ private:
+  Sink sink_;
+  std::exception_ptr error_;
 };
 
-TableWriter::TableWriter()
-    : file_(std::make_unique<StringFile>()),
+TableWriter::TableWriter(Sink sink)
+    : file_(std::make_unique<SinkFile>(std::move(sink))),
       builder_(std::make_unique<leveldb::TableBuilder>(TableOptions(), file_.get())) {}
 
 TableWriter::~TableWriter() {
@@ -50,16 +66,17 @@ void TableWriter::Add(std::string_view key, std::string_view value) {
   // TensorFlow lets an entry this large begin a block of its own; LevelDB does not.
   if (!is_empty_ && key.size() + value.size() >= 2 * kBlockBytes) builder_->Flush();
   builder_->Add(ToSlice(key), ToSlice(value));
+  file_->ThrowIfFailed();
   last_key_ = key;
   is_empty_ = false;
 }
 
-std::string TableWriter::Finish() {
+void TableWriter::Finish() {
   WAYPOST_CHECK(builder_);
   const leveldb::Status status = builder_->Finish();
-  WAYPOST_CHECK(status.ok());
   builder_.reset();
-  return std::move(file_->bytes);
+  file_->ThrowIfFailed();
+  WAYPOST_CHECK(status.ok());
 }
 
 }  // namespace waypost

@@ -1,12 +1,15 @@
 // TableWriter makes the sorted table that an index file is: LevelDB's TableBuilder with
-// TensorFlow's parameters, writing to memory (docs/format.md, "The table").
+// TensorFlow's parameters (docs/format.md, "The table").  It keeps one block, not the table.
 //
 // The bytes are those that TensorFlow writes for the same entries.
 #pragma once
 
 #include <leveldb/table_builder.h>
 
+#include <cstddef>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,7 +17,11 @@ namespace waypost {
 
 class TableWriter {
  public:
-  TableWriter();
+  // Takes the next bytes of the file.  What it throws comes out of Add or Finish; the writer is of
+  // no use after that.
+  using Sink = std::function<void(std::span<const std::byte> bytes)>;
+
+  explicit TableWriter(Sink sink);
   ~TableWriter();
   TableWriter(const TableWriter&) = delete;
   TableWriter& operator=(const TableWriter&) = delete;
@@ -22,13 +29,13 @@ class TableWriter {
   // Requires: `key` is greater than every key before, byte by byte; Finish() has not been called.
   void Add(std::string_view key, std::string_view value);
 
-  // The bytes of the file.  Call once.
-  std::string Finish();
+  // Call once.
+  void Finish();
 
  private:
-  class StringFile;
+  class SinkFile;
 
-  std::unique_ptr<StringFile> file_;
+  std::unique_ptr<SinkFile> file_;
   std::unique_ptr<leveldb::TableBuilder> builder_;
   std::string last_key_;
   bool is_empty_ = true;

@@ -7,25 +7,6 @@
 #include "graph/graph_model.h"
 
 namespace waypost {
-namespace {
-
-void CheckDType(DType dtype, std::string_view name) {
-  if (dtype == DType::kResource || dtype == DType::kVariant ||
-      !DTypeFromNumber(static_cast<std::int64_t>(dtype))) {
-    throw Error(
-        Code::kInvalidArgument,
-        fmt::format("{}: a variable or placeholder cannot have dtype {}", name, DTypeName(dtype)));
-  }
-}
-
-// A slash at the end would ask TensorFlow for exactly that name, used or not; only scopes may.
-void CheckNodeName(const std::string& name) {
-  if (name.empty() || name.back() == '/') {
-    throw Error(Code::kInvalidArgument, fmt::format("'{}' is not a valid name in a graph", name));
-  }
-}
-
-}  // namespace
 
 Output Graph::Impl::AddNode(std::string_view name, std::string op, std::vector<Output> inputs,
                             AttrMap attrs) {
@@ -34,7 +15,7 @@ Output Graph::Impl::AddNode(std::string_view name, std::string op, std::vector<O
 
 Output Graph::Impl::AddNodeAs(std::string full_name, std::string op, std::vector<Output> inputs,
                               AttrMap attrs) {
-  if (!node_names_.insert(full_name).second) {
+  if (!node_of_name_.emplace(full_name, model_.nodes.size()).second) {
     throw Error(Code::kInvalidArgument,
                 fmt::format("the graph has a node named '{}' already", full_name));
   }
@@ -42,48 +23,13 @@ Output Graph::Impl::AddNodeAs(std::string full_name, std::string op, std::vector
                           .op = std::move(op),
                           .inputs = std::move(inputs),
                           .attrs = std::move(attrs),
-                          .device = {}});
+                          .device = device_});
   return {.node = model_.nodes.size() - 1, .index = 0};
 }
 
 Output Graph::Impl::AddConst(std::string_view name, TensorValue value) {
   const DType dtype = value.dtype;
   return AddNode(name, "Const", {}, {{"dtype", dtype}, {"value", std::move(value)}});
-}
-
-Variable Graph::Impl::AddVariable(const std::string& name, const VariableOptions& options) {
-  CheckNodeName(name);
-  CheckDType(options.dtype, name);
-  ElementCount(options.shape);  // throws for a shape that no memory can have
-  const std::string full_name = UniqueName(name);
-  const ScopeEntry inside(*this, full_name + '/');
-  const DType dtype = options.dtype;
-  // TensorFlow's order, and the least that it imports: the handle is named by shared_name, or two
-  // variables would meet in one.
-  const Output zeros = AddConst("Initializer/zeros", {.dtype = dtype, .shape = options.shape});
-  const Output handle =
-      AddNodeAs(full_name, "VarHandleOp", {},
-                {{"dtype", dtype}, {"shape", options.shape}, {"shared_name", full_name}});
-  const Output assign = AddNode("Assign", "AssignVariableOp", {handle, zeros}, {{"dtype", dtype}});
-  const Output read =
-      AddNode("Read/ReadVariableOp", "ReadVariableOp", {handle}, {{"dtype", dtype}});
-  for (const std::size_t node : {zeros.node, handle.node, assign.node, read.node}) {
-    model_.nodes[node].device = options.device;
-  }
-  model_.variables.push_back({.handle = handle.node,
-                              .initial_value = zeros.node,
-                              .assign = assign.node,
-                              .read = read.node,
-                              .trainable = options.trainable});
-  Variable variable;
-  variable.name_ = std::make_shared<const std::string>(full_name);
-  variable.shape_ = std::make_shared<const Shape>(options.shape);
-  variable.device_ = std::make_shared<const std::string>(options.device);
-  variable.dtype_ = dtype;
-  variable.output_ = read;
-  variable_of_read_.emplace(read.node, variables_.size());
-  variables_.push_back(variable);
-  return variable;
 }
 
 Output Graph::Impl::AddPlaceholder(const std::string& name, DType dtype, const Shape& shape) {
@@ -96,14 +42,34 @@ Output Graph::Impl::AddPlaceholder(const std::string& name, DType dtype, const S
   return AddNode(name, "Placeholder", {}, {{"dtype", dtype}, {"shape", shape}});
 }
 
+void Graph::Impl::CheckNotOfVariables(const std::string& key) {
+  if (HoldsVariables(key)) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("collection '{}' holds variables and nothing else", key));
+  }
+}
+
+std::span<const Output> Graph::Impl::Collection(const std::string& key) const noexcept {
+  const auto found = model_.collections.find(key);
+  if (found == model_.collections.end()) return {};
+  const auto* outputs = std::get_if<std::vector<Output>>(&found->second);
+  return outputs == nullptr ? std::span<const Output>() : *outputs;
+}
+
 Graph::Impl::ValueSpec Graph::Impl::SpecOf(const Output& output) const {
-  if (output.node < model_.nodes.size() && output.index == 0) {
-    const Node& node = model_.nodes[output.node];
-    if (node.op == "Placeholder") {
-      return {std::get<DType>(node.attrs.at("dtype")), std::get<Shape>(node.attrs.at("shape"))};
-    }
-    if (const auto position = VariableOf(output)) {
-      return {variables_[*position].dtype(), variables_[*position].shape()};
+  if (const auto position = VariableOf(output)) {
+    return {variables_[*position].dtype(), variables_[*position].shape()};
+  }
+  if (output.node < model_.nodes.size() && output.index == 0 &&
+      model_.nodes[output.node].op == "Placeholder") {
+    const AttrMap& attrs = model_.nodes[output.node].attrs;
+    const auto dtype = attrs.find("dtype");
+    const auto shape = attrs.find("shape");
+    // An imported one may say nothing of its shape.
+    const auto* known = shape == attrs.end() ? nullptr : std::get_if<Shape>(&shape->second);
+    if (dtype != attrs.end() && std::holds_alternative<DType>(dtype->second)) {
+      return {std::get<DType>(dtype->second),
+              known == nullptr ? std::nullopt : std::optional(*known)};
     }
   }
   throw Error(
@@ -114,8 +80,26 @@ Graph::Impl::ValueSpec Graph::Impl::SpecOf(const Output& output) const {
 
 std::optional<std::size_t> Graph::Impl::VariableOf(const Output& output) const noexcept {
   const auto found = variable_of_read_.find(output.node);
-  if (found == variable_of_read_.end() || output.index != 0) return std::nullopt;
+  if (found == variable_of_read_.end() || model_.variables[found->second].read != output) {
+    return std::nullopt;
+  }
   return found->second;
+}
+
+void Graph::Impl::AddEventLog(const std::shared_ptr<EventLog>& log) {
+  std::erase_if(event_logs_, [&](const std::weak_ptr<EventLog>& known) {
+    const std::shared_ptr<EventLog> held = known.lock();
+    return held == nullptr || held == log;
+  });
+  event_logs_.push_back(log);
+}
+
+std::vector<std::shared_ptr<EventLog>> Graph::Impl::EventLogs() const {
+  std::vector<std::shared_ptr<EventLog>> logs;
+  for (const std::weak_ptr<EventLog>& known : event_logs_) {
+    if (std::shared_ptr<EventLog> log = known.lock()) logs.push_back(std::move(log));
+  }
+  return logs;
 }
 
 Graph::Graph() : impl_(std::make_unique<Impl>()) {}
@@ -123,14 +107,8 @@ Graph::~Graph() = default;
 Graph::Graph(Graph&&) noexcept = default;
 Graph& Graph::operator=(Graph&&) noexcept = default;
 
-Variable Graph::AddVariable(const std::string& name, const VariableOptions& options) {
-  return impl_->AddVariable(name, options);
-}
-
 Output Graph::AddPlaceholder(const std::string& name, DType dtype, const Shape& shape) {
   return impl_->AddPlaceholder(name, dtype, shape);
 }
-
-const std::vector<Variable>& Graph::variables() const noexcept { return impl_->variables(); }
 
 }  // namespace waypost

@@ -16,7 +16,19 @@ constexpr const char* kLibraryName = "libwaypost_graph.so";
 
 // RTLD_DEEPBIND makes the library's calls of protobuf reach its own libprotobuf even where
 // TensorFlow has put another one before it.  The sanitizers' runtimes refuse the flag.
+//
+// It also makes a call of malloc or free in the library reach libc's, past one that was preloaded
+// (jemalloc).  Neither the library nor libprotobuf calls them: they take memory by libstdc++'s
+// operator new, which is bound to the preloaded malloc as everybody's is, so that strings and
+// vectors may be freed on the other side of GraphCodec.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WAYPOST_HAS_SANITIZER
+#elif defined(__has_feature)  // clang
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WAYPOST_HAS_SANITIZER
+#endif
+#endif
+#ifdef WAYPOST_HAS_SANITIZER
 constexpr int kLoadFlags = RTLD_NOW | RTLD_LOCAL;
 #else
 constexpr int kLoadFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;

@@ -1,29 +1,11 @@
-// Names as TensorFlow makes them: scopes, uniqueness, validity.
+// Names as TensorFlow makes them: scopes and uniqueness.
 #include <fmt/format.h>
-
-#include <algorithm>
 
 #include "graph/graph_model.h"
 #include "waypost/error.h"
 
 namespace waypost {
 namespace {
-
-bool IsAlphanumeric(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-// The characters that TensorFlow takes: within a scope any name of them, at the root the first one
-// is a letter, a digit or a dot.
-void CheckName(std::string_view name, bool at_root) {
-  const bool characters_valid = std::all_of(name.begin(), name.end(), [](char c) {
-    return IsAlphanumeric(c) || std::string_view("_.\\/>-").find(c) != std::string_view::npos;
-  });
-  const bool first_valid = !name.empty() && (IsAlphanumeric(name.front()) || name.front() == '.');
-  if (!characters_valid || (at_root && !first_valid)) {
-    throw Error(Code::kInvalidArgument, fmt::format("'{}' is not a valid name in a graph", name));
-  }
-}
 
 std::string LowerCase(std::string text) {
   for (char& c : text) {
@@ -38,19 +20,29 @@ std::string Graph::Impl::FullName(std::string_view name) const {
   return scope_.empty() ? std::string(name) : fmt::format("{}/{}", scope_, name);
 }
 
-std::string Graph::Impl::UniqueName(std::string_view name) {
+std::string Graph::Impl::PeekUniqueName(std::string_view name) const {
   CheckName(name, scope_.empty());
-  const std::string full_name = FullName(name);
+  std::string full_name = FullName(name);
   const std::string key = LowerCase(full_name);
-  const int asked_before = names_in_use_[key]++;
-  if (asked_before == 0) return full_name;
+  const auto asked = names_in_use_.find(key);
+  if (asked == names_in_use_.end()) return full_name;
   // "loss" asked for a second time tries loss_1 first; that one may have been taken under its own
   // name.
-  for (int suffix = asked_before;; ++suffix) {
-    if (names_in_use_.try_emplace(fmt::format("{}_{}", key, suffix), 1).second) {
-      return fmt::format("{}_{}", full_name, suffix);
-    }
-  }
+  int suffix = asked->second;
+  while (names_in_use_.count(fmt::format("{}_{}", key, suffix)) != 0) ++suffix;
+  return fmt::format("{}_{}", full_name, suffix);
+}
+
+std::string Graph::Impl::UniqueName(std::string_view name) {
+  std::string full_name = PeekUniqueName(name);
+  ++names_in_use_[LowerCase(FullName(name))];
+  names_in_use_.try_emplace(LowerCase(full_name), 1);
+  return full_name;
+}
+
+// A name that came with an imported graph; its scopes stay free, as in TensorFlow.
+void Graph::Impl::ReserveName(const std::string& full_name) {
+  names_in_use_.try_emplace(LowerCase(full_name), 1);
 }
 
 void Graph::Impl::EnterScope(const std::string& name) {

@@ -1,13 +1,18 @@
 #include "graph/saver_nodes.h"
 
 #include <map>
+#include <optional>
 
 #include "base/check.h"
 
 namespace waypost {
 namespace {
 
-using VariableGroup = std::vector<const Variable*>;
+// The entries of one device.
+struct EntryGroup {
+  std::string device;
+  std::vector<const SaverEntry*> entries;
+};
 
 Output Control(const Output& output) { return {.node = output.node, .index = kControlIndex}; }
 
@@ -22,76 +27,74 @@ TensorValue IntScalar(std::size_t value) {
 // Builds the nodes of one saver, in TensorFlow's order and under TensorFlow's names.
 class SaverNodes {
  public:
-  explicit SaverNodes(Graph::Impl& graph) : graph_(graph) {}
+  SaverNodes(Graph::Impl& graph, const SaverNodesOptions& options)
+      : graph_(graph), options_(options) {}
 
   Output AddFilename() {
-    const Output model = graph_.AddConst("filename/input", StringScalar("model"));
+    const Output input = graph_.AddConst("filename/input", StringScalar(options_.filename));
     const AttrMap scalar_string = {{"dtype", DType::kString}, {"shape", Shape{}}};
     const Output name =
-        graph_.AddNode("filename", "PlaceholderWithDefault", {model}, scalar_string);
+        graph_.AddNode("filename", "PlaceholderWithDefault", {input}, scalar_string);
     return graph_.AddNode("Const", "PlaceholderWithDefault", {name}, scalar_string);
   }
 
-  // SaveV2 and, after it, the file name as its result.
-  Output AddSave(const Output& filename, const VariableGroup& group) {
-    ScopeOfOp op(graph_, "SaveV2");
-    std::vector<Output> inputs = {filename, op.AddNames(group), op.AddSpecs(group)};
-    for (const Variable* variable : group) inputs.push_back(variable->output());
-    const Output save = op.Add("SaveV2", std::move(inputs), {{"dtypes", DTypes(group)}});
+  // Saves and, after it, has the file name as its result.
+  Output AddSave(const Output& filename, const EntryGroup& group) {
+    const bool is_v1 = options_.version == SaverDef::kV1;
+    const std::optional<DeviceEntry> on_cpu = OnCpuOfShard(group);
+    OpScope op(graph_, is_v1 ? "save" : "SaveV2");
+    std::vector<Output> inputs = {
+        filename, op.AddNames(group),
+        op.AddSpecs(group, is_v1 ? "shapes_and_slices" : "shape_and_slices")};
+    for (const SaverEntry* entry : group.entries) inputs.push_back(ValueOf(*entry));
+    const Output save = op.Add(is_v1 ? "SaveSlices" : "SaveV2", std::move(inputs),
+                               {{is_v1 ? "T" : "dtypes", DTypes(group)}});
     return graph_.AddNode("control_dependency", "Identity", {filename, Control(save)},
                           {{"T", DType::kString}});
   }
 
-  // Shards under temporary names, which MergeV2Checkpoints then makes one checkpoint of.
-  Output AddShardedSave(const Output& filename, const std::vector<VariableGroup>& groups) {
-    const Output prefix = AddTemporaryPrefix(filename);
+  // V2: shards under temporary names, which MergeV2Checkpoints then makes one checkpoint of.  V1:
+  // shards under their own names; the result is the name that stands for all.
+  Output AddShardedSave(const Output& filename, const std::vector<EntryGroup>& groups) {
+    const bool is_v1 = options_.version == SaverDef::kV1;
+    const Output prefix = is_v1 ? filename : AddTemporaryPrefix(filename);
     const Output shard_count = graph_.AddConst("num_shards", IntScalar(groups.size()));
     std::vector<Output> prefixes;
     std::vector<Output> saves;
     for (std::size_t shard = 0; shard < groups.size(); ++shard) {
-      prefixes.push_back(AddShardedFilename(prefix, shard, shard_count));
+      prefixes.push_back(AddShardedFilename(prefix, shard, shard_count, groups[shard]));
       saves.push_back(Control(AddSave(prefixes.back(), groups[shard])));
     }
-    ScopeOfOp op(graph_, "MergeV2Checkpoints");
-    const auto count = static_cast<std::int64_t>(prefixes.size());
-    std::vector<Output> pack_inputs = prefixes;
-    pack_inputs.insert(pack_inputs.end(), saves.begin(), saves.end());
-    std::vector<Output> inputs = {
-        op.AddInside("checkpoint_prefixes", "Pack", std::move(pack_inputs),
-                     {{"N", count}, {"T", DType::kString}, {"axis", std::int64_t{0}}}),
-        filename};
+    if (!is_v1) return AddMerge(filename, std::move(prefixes), saves);
+    std::vector<Output> inputs = {filename, shard_count};
     inputs.insert(inputs.end(), saves.begin(), saves.end());
-    const Output merge = op.Add("MergeV2Checkpoints", std::move(inputs),
-                                {{"delete_old_dirs", true}, {"allow_missing_files", false}});
-    std::vector<Output> result_inputs = {filename, Control(merge)};
-    return graph_.AddNode("Identity", "Identity", std::move(result_inputs),
-                          {{"T", DType::kString}});
+    return graph_.AddNode("ShardedFilespec", "ShardedFilespec", std::move(inputs), {});
   }
 
-  // RestoreV2 and the assignments; the result waits for all of them.
-  Output AddRestore(const Output& filename, const VariableGroup& group, std::string_view name) {
-    ScopeOfOp op(graph_, "RestoreV2");
-    const Output restore = op.Add("RestoreV2", {filename, op.AddNames(group), op.AddSpecs(group)},
-                                  {{"dtypes", DTypes(group)}});
+  // RestoreV2, which reads both formats, and the assignments; the result waits for all of them.
+  Output AddRestore(const Output& filename, const EntryGroup& group, std::string_view name) {
+    const Output restore = AddRestoreV2(filename, group);
     std::vector<Output> assigned;
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      const DType dtype = group[i]->dtype();
-      const Output value =
-          graph_.AddNode("Identity", "Identity",
-                         {{.node = restore.node, .index = static_cast<int>(i)}}, {{"T", dtype}});
-      const Output assign =
-          graph_.AddNode("AssignVariableOp", "AssignVariableOp", {HandleOf(*group[i]), value},
-                         {{"dtype", dtype}, {"validate_shape", false}});
-      assigned.push_back(Control(assign));
+    for (std::size_t i = 0; i < group.entries.size(); ++i) {
+      const Output value = {.node = restore.node, .index = static_cast<int>(i)};
+      assigned.push_back(Control(AddAssignment(group.entries[i]->variable, value)));
     }
     return graph_.AddNode(name, "NoOp", std::move(assigned), {});
   }
 
+  Output AddShardedRestore(const Output& filename, const std::vector<EntryGroup>& groups) {
+    std::vector<Output> shards;
+    for (const EntryGroup& group : groups) {
+      shards.push_back(Control(AddRestore(filename, group, "restore_shard")));
+    }
+    return graph_.AddNode("restore_all", "NoOp", std::move(shards), {});
+  }
+
  private:
   // An operation with constants of its own under its name: "save/SaveV2/tensor_names".
-  class ScopeOfOp {
+  class OpScope {
    public:
-    ScopeOfOp(Graph::Impl& graph, std::string_view name)
+    OpScope(Graph::Impl& graph, std::string_view name)
         : graph_(graph), full_name_(graph.UniqueName(name)) {}
 
     Output Add(std::string op, std::vector<Output> inputs, AttrMap attrs) {
@@ -106,13 +109,15 @@ class SaverNodes {
       ScopeEntry scope(graph_, full_name_ + '/');
       return graph_.AddConst(name, std::move(value));
     }
-    Output AddNames(const VariableGroup& group) {
+    Output AddNames(const EntryGroup& group) {
       std::vector<std::string> names;
-      for (const Variable* variable : group) names.push_back(variable->name());
+      for (const SaverEntry* entry : group.entries) names.push_back(entry->name);
       return AddStrings("tensor_names", std::move(names));
     }
-    Output AddSpecs(const VariableGroup& group) {
-      return AddStrings("shape_and_slices", std::vector<std::string>(group.size()));
+    Output AddSpecs(const EntryGroup& group, std::string_view name) {
+      std::vector<std::string> specs;
+      for (const SaverEntry* entry : group.entries) specs.push_back(ShapeAndSliceSpec(*entry));
+      return AddStrings(name, std::move(specs));
     }
 
    private:
@@ -126,9 +131,28 @@ class SaverNodes {
     std::string full_name_;
   };
 
-  static std::vector<DType> DTypes(const VariableGroup& group) {
+  // The first CPU of the machine that has the device.
+  static std::string CpuOf(const EntryGroup& group) {
+    return MergeDevices(group.device, "/device:CPU:0");
+  }
+
+  // While it lives, new nodes are on the shard's machine.
+  std::optional<DeviceEntry> OnCpuOfShard(const EntryGroup& group) {
+    if (!options_.sharded) return std::nullopt;
+    return std::optional<DeviceEntry>(std::in_place, graph_, CpuOf(group));
+  }
+
+  Output AddRestoreV2(const Output& filename, const EntryGroup& group) {
+    const DeviceEntry on_cpu(graph_, CpuOf(group));
+    OpScope op(graph_, "RestoreV2");
+    return op.Add("RestoreV2",
+                  {filename, op.AddNames(group), op.AddSpecs(group, "shape_and_slices")},
+                  {{"dtypes", DTypes(group)}});
+  }
+
+  static std::vector<DType> DTypes(const EntryGroup& group) {
     std::vector<DType> dtypes;
-    for (const Variable* variable : group) dtypes.push_back(variable->dtype());
+    for (const SaverEntry* entry : group.entries) dtypes.push_back(entry->variable.dtype());
     return dtypes;
   }
 
@@ -136,6 +160,37 @@ class SaverNodes {
     const auto position = graph_.VariableOf(variable.output());
     WAYPOST_CHECK(position.has_value());
     return {.node = graph_.model().variables[*position].handle, .index = 0};
+  }
+
+  // A reference variable is its value, but TensorFlow takes a slice's from its read.
+  Output ValueOf(const SaverEntry& entry) const {
+    const bool is_handle =
+        entry.variable.kind() == VariableKind::kReference && entry.slice.IsWhole();
+    return is_handle ? HandleOf(entry.variable) : entry.variable.output();
+  }
+
+  Output AddAssignment(const Variable& variable, const Output& restored) {
+    const DeviceEntry on_device_of_variable(graph_, variable.device());
+    const DType dtype = variable.dtype();
+    const Output value = options_.reshape ? AddReshape(variable, restored) : restored;
+    if (variable.kind() == VariableKind::kReference) {
+      return graph_.AddNode(
+          "Assign", "Assign", {HandleOf(variable), value},
+          {{"T", dtype}, {"use_locking", true}, {"validate_shape", !options_.reshape}});
+    }
+    const Output on_device = graph_.AddNode("Identity", "Identity", {value}, {{"T", dtype}});
+    return graph_.AddNode("AssignVariableOp", "AssignVariableOp", {HandleOf(variable), on_device},
+                          {{"dtype", dtype}, {"validate_shape", false}});
+  }
+
+  Output AddReshape(const Variable& variable, const Output& restored) {
+    OpScope op(graph_, "Reshape");
+    const Shape& dims = variable.shape();
+    const Output shape = op.AddConst(
+        "shape", MakeTensorValue(ConstTensorView(dims.data(), DType::kInt64,
+                                                 {static_cast<std::int64_t>(dims.size())})));
+    return op.Add("Reshape", {restored, shape},
+                  {{"T", variable.dtype()}, {"Tshape", DType::kInt64}});
   }
 
   // "FILENAME_temp/part", in S3 "FILENAME.part": the folder that MergeV2Checkpoints deletes again.
@@ -150,19 +205,42 @@ class SaverNodes {
                           {{"N", std::int64_t{2}}, {"separator", std::string()}});
   }
 
-  Output AddShardedFilename(const Output& prefix, std::size_t shard, const Output& shard_count) {
-    ScopeOfOp op(graph_, "ShardedFilename");
+  Output AddShardedFilename(const Output& prefix, std::size_t shard, const Output& shard_count,
+                            const EntryGroup& group) {
+    const std::optional<DeviceEntry> on_cpu = OnCpuOfShard(group);
+    OpScope op(graph_, "ShardedFilename");
     const Output number = op.AddConst("shard", IntScalar(shard));
     return op.Add("ShardedFilename", {prefix, number, shard_count}, {});
   }
 
+  Output AddMerge(const Output& filename, std::vector<Output> prefixes,
+                  const std::vector<Output>& saves) {
+    OpScope op(graph_, "MergeV2Checkpoints");
+    const auto count = static_cast<std::int64_t>(prefixes.size());
+    std::vector<Output> pack_inputs = std::move(prefixes);
+    pack_inputs.insert(pack_inputs.end(), saves.begin(), saves.end());
+    std::vector<Output> inputs = {
+        op.AddInside("checkpoint_prefixes", "Pack", std::move(pack_inputs),
+                     {{"N", count}, {"T", DType::kString}, {"axis", std::int64_t{0}}}),
+        filename};
+    inputs.insert(inputs.end(), saves.begin(), saves.end());
+    const Output merge = op.Add("MergeV2Checkpoints", std::move(inputs),
+                                {{"delete_old_dirs", true}, {"allow_missing_files", false}});
+    return graph_.AddNode("Identity", "Identity", {filename, Control(merge)},
+                          {{"T", DType::kString}});
+  }
+
   Graph::Impl& graph_;
+  const SaverNodesOptions& options_;
 };
 
-std::vector<VariableGroup> GroupByDevice(std::span<const Variable> variables) {
-  std::map<std::string, VariableGroup> by_device;
-  for (const Variable& variable : variables) by_device[variable.device()].push_back(&variable);
-  std::vector<VariableGroup> groups;
+std::vector<EntryGroup> GroupByDevice(std::span<const SaverEntry> entries) {
+  std::map<std::string, EntryGroup> by_device;
+  for (const SaverEntry& entry : entries) {
+    by_device.try_emplace(entry.device, EntryGroup{.device = entry.device, .entries = {}})
+        .first->second.entries.push_back(&entry);
+  }
+  std::vector<EntryGroup> groups;
   for (auto& [device, group] : by_device) groups.push_back(std::move(group));
   return groups;
 }
@@ -170,31 +248,28 @@ std::vector<VariableGroup> GroupByDevice(std::span<const Variable> variables) {
 }  // namespace
 
 SaverDef AddSaverNodes(Graph::Impl& graph, const SaverNodesOptions& options,
-                       std::span<const Variable> variables) {
-  WAYPOST_CHECK(!variables.empty());
+                       std::span<const SaverEntry> entries) {
+  WAYPOST_CHECK(!entries.empty());
   const ScopeEntry scope(graph, options.scope);
-  SaverNodes nodes(graph);
+  SaverNodes nodes(graph, options);
   const Output filename = nodes.AddFilename();
   Output save;
   Output restore;
   if (options.sharded) {
-    const std::vector<VariableGroup> groups = GroupByDevice(variables);
+    const std::vector<EntryGroup> groups = GroupByDevice(entries);
     save = nodes.AddShardedSave(filename, groups);
-    std::vector<Output> shards;
-    for (const VariableGroup& group : groups) {
-      shards.push_back(Control(nodes.AddRestore(filename, group, "restore_shard")));
-    }
-    restore = graph.AddNode("restore_all", "NoOp", std::move(shards), {});
+    restore = nodes.AddShardedRestore(filename, groups);
   } else {
-    VariableGroup all;
-    for (const Variable& variable : variables) all.push_back(&variable);
+    EntryGroup all;
+    for (const SaverEntry& entry : entries) all.entries.push_back(&entry);
     save = nodes.AddSave(filename, all);
     restore = nodes.AddRestore(filename, all, "restore_all");
   }
   return {.filename_tensor_name = TensorName(graph.model(), filename),
           .save_tensor_name = TensorName(graph.model(), save),
           .restore_op_name = graph.model().nodes[restore.node].name,
-          .sharded = options.sharded};
+          .sharded = options.sharded,
+          .version = options.version};
 }
 
 }  // namespace waypost

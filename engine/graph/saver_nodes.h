@@ -8,19 +8,23 @@
 #include <string>
 
 #include "graph/graph_model.h"
-#include "graph/saver_def.h"
+#include "waypost/saver_builder.h"
+#include "waypost/saver_def.h"
 
 namespace waypost {
 
 struct SaverNodesOptions {
   std::string scope = "save";  // made unique
-  bool sharded =
-      false;  // one SaveV2 and RestoreV2 a device, in ascending order of the device strings
+  // One SaveV2 and RestoreV2 a device, in ascending order of the device strings.
+  bool sharded = false;
+  SaverDef::Version version = SaverDef::kV2;
+  std::string filename = "model";  // default of the tensor that the prefix is fed to
+  bool reshape = false;            // to the variable's shape before it is assigned
 };
 
-// Requires: `variables` are of this graph, in ascending order of names, and at least one.  Sets the
-// three names and `sharded` of the result; the rest has its defaults.
+// Requires: variables of this graph, in ascending order of names, and at least one.  Sets the three
+// names, `sharded` and `version` of the result; the rest has its defaults.
 SaverDef AddSaverNodes(Graph::Impl& graph, const SaverNodesOptions& options,
-                       std::span<const Variable> variables);
+                       std::span<const SaverEntry> entries);
 
 }  // namespace waypost

@@ -2,6 +2,10 @@
 // this.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+
 #include "graph/graph_model.h"
 
 namespace waypost {
@@ -13,7 +17,23 @@ std::string InputText(const GraphModel& model, const Output& output) {
 }
 
 std::string TensorName(const GraphModel& model, const Output& output) {
-  return fmt::format("{}:{}", model.nodes[output.node].name, output.index);
+  const std::string& name = model.nodes[output.node].name;
+  return output.index == kControlIndex ? name : fmt::format("{}:{}", name, output.index);
+}
+
+std::optional<int> OutputIndex(std::string_view text) noexcept {
+  int index = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  if (error != std::errc() || end != text.data() + text.size() || index < 0) return std::nullopt;
+  return index;
+}
+
+bool HoldsVariables(std::string_view key) noexcept {
+  // What TensorFlow registers VariableDef for.
+  constexpr std::array<std::string_view, 7> kKeys = {
+      kVariablesKey, kTrainableVariablesKey, "local_variables",         "model_variables",
+      "global_step", "metric_variables",     "moving_average_variables"};
+  return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
 }
 
 }  // namespace waypost

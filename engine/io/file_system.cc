@@ -49,14 +49,6 @@ struct ReadResult final : IoRing::Client {
   int errno_value = 0;
 };
 
-void RemoveQuietly(FileSystem& fs, const std::string& path) noexcept {
-  try {
-    fs.Remove(path);
-  } catch (const Error&) {
-    // The error that led here is the one to report.
-  }
-}
-
 void WriteTemporary(FileSystem& fs, const std::string& path, std::span<const std::byte> content) {
   const std::unique_ptr<WritableFile> file = fs.Create(path, CreateMode::kTruncate);
   file->Append(content);
@@ -117,6 +109,14 @@ std::string ReadFile(FileSystem& fs, const std::string& path, std::uint64_t size
   }
   content.resize(result.size);  // Fewer when another process has just cut the file.
   return content;
+}
+
+void RemoveQuietly(FileSystem& fs, const std::string& path) noexcept {
+  try {
+    fs.Remove(path);
+  } catch (const Error&) {
+    // The error that led here is the one to report.
+  }
 }
 
 void ReplaceFile(FileSystem& fs, const std::string& path, const std::string& temporary_path,

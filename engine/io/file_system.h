@@ -92,6 +92,9 @@ class DataFile {
                                                    std::uint64_t end) const = 0;
   // A view of the open file, whatever has become of its name.
   virtual std::unique_ptr<MappedFile> Map() const = 0;
+  // Asks the page cache to forget what it holds of the file and the drive has, so that the next
+  // read comes from there.  Nothing promises that it does.
+  virtual void DropCached() const noexcept {}
   // How its bytes travel and why not better, for `waypost bench` and the log: "direct", "buffered
   // with RWF_DONTCACHE (O_DIRECT: Invalid argument)".  What transfers have shown so far counts.
   virtual std::string access() const { return {}; }
@@ -109,6 +112,9 @@ class FileSystem {
   virtual std::unique_ptr<WritableFile> Create(const std::string& path, CreateMode mode) = 0;
   virtual std::unique_ptr<DataFile> CreateData(const std::string& path) = 0;  // exclusive
   virtual std::unique_ptr<DataFile> OpenData(const std::string& path) = 0;    // for reading
+  // A file that CreateData has made, to be written.  Who has written through one object must sync
+  // through it: the error of a lost write may be told to no other.
+  virtual std::unique_ptr<DataFile> OpenDataToWrite(const std::string& path) = 0;
   virtual std::unique_ptr<MappedFile> Map(const std::string& path) = 0;
   virtual std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) = 0;
   std::unique_ptr<IoBackend> MakeIoBackend() { return MakeIoBackend(IoBackendOptions{}); }
@@ -122,6 +128,10 @@ class FileSystem {
   virtual void Remove(const std::string& path) = 0;  // a file, or a link itself
   // A symbolic link at `path`.  Opening, mapping and Stat follow it; kAlreadyExists.
   virtual void CreateLink(const std::string& target, const std::string& path) = 0;
+  // A second name for a file of the same drive (a hard link): both names are of the same bytes,
+  // which go with the last of them.  `existing` is not followed; kAlreadyExists.  Some file systems
+  // have none, and refuse.
+  virtual void CreateHardLink(const std::string& existing, const std::string& path) = 0;
   // Where a link leads, whether or not anything is there; nullopt when `path` is no link.
   virtual std::optional<std::string> ReadLink(const std::string& path) = 0;
   // fsync: the names in the directory survive a power cut afterwards.  No error where the file
@@ -166,6 +176,9 @@ void CreateDirectories(FileSystem& fs, const std::string& path);
 
 // The whole of a small file.  kResourceExhausted when it is larger than `size_max`.
 std::string ReadFile(FileSystem& fs, const std::string& path, std::uint64_t size_max);
+
+// Removes a file of which an error has just been met; a second one is passed over.
+void RemoveQuietly(FileSystem& fs, const std::string& path) noexcept;
 
 // Replaces `path` by `content` so that a power cut leaves the old or the new file, whole: writes
 // and syncs `temporary_path`, renames it, syncs the directory.  On an error before the rename the

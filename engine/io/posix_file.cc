@@ -147,6 +147,10 @@ std::optional<std::uint64_t> PosixDataFile::CachedBytes(std::uint64_t begin,
   return CountCachedBytes(fd(), begin, end);
 }
 
+void PosixDataFile::DropCached() const noexcept {
+  ::posix_fadvise(fd(), 0, 0, POSIX_FADV_DONTNEED);
+}
+
 std::optional<std::int64_t> PosixDataFile::Settle(const IoRequest& request,
                                                   const TransferPlan& plan, std::int64_t result) {
   if (result < 0 && ladder_.ComeDown(plan, static_cast<int>(-result))) return std::nullopt;

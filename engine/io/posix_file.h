@@ -83,6 +83,7 @@ class PosixDataFile final : public DataFile {
   void DataSync() override;
   std::optional<std::uint64_t> CachedBytes(std::uint64_t begin, std::uint64_t end) const override;
   std::unique_ptr<MappedFile> Map() const override;
+  void DropCached() const noexcept override;
   std::string access() const override { return ladder_.Describe(); }
 
   // For backends: one transfer is Plan, what that says, and Settle with its bytes or -errno. Settle

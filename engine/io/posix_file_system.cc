@@ -108,6 +108,11 @@ class RealFileSystem final : public FileSystem {
     return std::make_unique<PosixDataFile>(OpenRegular(path), O_RDONLY, path, options_.access);
   }
 
+  std::unique_ptr<DataFile> OpenDataToWrite(const std::string& path) override {
+    return std::make_unique<PosixDataFile>(Open(path, O_RDWR, "open", IoDirection::kWrite), O_RDWR,
+                                           path, options_.access);
+  }
+
   std::unique_ptr<MappedFile> Map(const std::string& path) override {
     return std::make_unique<PosixMappedFile>(OpenRegular(path).get(), path);
   }
@@ -172,6 +177,12 @@ class RealFileSystem final : public FileSystem {
   void CreateLink(const std::string& target, const std::string& path) override {
     if (::symlink(target.c_str(), path.c_str()) != 0) {
       throw ErrnoError("link", path, errno, IoDirection::kWrite);
+    }
+  }
+
+  void CreateHardLink(const std::string& existing, const std::string& path) override {
+    if (::link(existing.c_str(), path.c_str()) != 0) {
+      throw ErrnoError("link", fmt::format("{} to {}", path, existing), errno, IoDirection::kWrite);
     }
   }
 

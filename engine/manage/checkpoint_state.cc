@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <random>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -11,6 +10,7 @@
 #include "format/bundle_files.h"
 #include "format/bundle_names.h"
 #include "manage/checkpoint_state_files.h"
+#include "save/prefix_lock.h"
 #include "waypost/error.h"
 #include "wire/state_text.h"
 
@@ -51,9 +51,9 @@ std::optional<CheckpointState> Resolve(std::optional<CheckpointState> state,
   return state;
 }
 
-std::uint64_t RandomSaveId() {
-  std::random_device random;
-  return (std::uint64_t{random()} << 32) | random();
+void WriteLocked(FileSystem& fs, const std::string& path, const std::string& content) {
+  const LockResult lock = fs.Lock(DirectoryOf(path));
+  ReplaceFile(fs, path, TemporaryPath(path, NewSaveId()), AsBytes(content));
 }
 
 std::string WorkingDirectory() { return std::filesystem::current_path().string(); }
@@ -112,9 +112,12 @@ void UpdateCheckpointState(FileSystem& fs, const std::string& directory,
                            const UpdateCheckpointStateOptions& options) {
   const std::string text =
       UpdatedStateText(directory, model_checkpoint_path, options, WorkingDirectory());
-  const std::string path = StateFilePath(directory, options.latest_filename);
-  const LockResult lock = fs.Lock(DirectoryOf(path));
-  ReplaceFile(fs, path, TemporaryPath(path, RandomSaveId()), AsBytes(text));
+  WriteLocked(fs, StateFilePath(directory, options.latest_filename), text);
+}
+
+void WriteFileDurably(FileSystem& fs, const std::string& path, const std::string& content) {
+  CreateDirectories(fs, DirectoryOf(path));
+  WriteLocked(fs, path, content);
 }
 
 std::optional<CheckpointState> GetCheckpointState(const std::string& directory,
@@ -137,8 +140,27 @@ void UpdateCheckpointState(const std::string& directory, const std::string& mode
   UpdateCheckpointState(PosixFileSystem(), directory, model_checkpoint_path, options);
 }
 
+CheckpointState GenerateCheckpointState(const std::string& directory,
+                                        const std::string& model_checkpoint_path,
+                                        const UpdateCheckpointStateOptions& options) {
+  return UpdatedState(directory, model_checkpoint_path, options, WorkingDirectory());
+}
+
 bool CheckpointExists(const std::string& prefix) {
   return CheckpointExists(PosixFileSystem(), prefix);
+}
+
+std::vector<double> GetCheckpointMtimes(const std::vector<std::string>& prefixes) {
+  std::vector<double> seconds;
+  for (const std::string& prefix : prefixes) {
+    if (const auto mtime = CheckpointMtime(PosixFileSystem(), prefix)) seconds.push_back(*mtime);
+  }
+  return seconds;
+}
+
+void RemoveCheckpoint(const std::string& prefix, SaverDef::Version version,
+                      const std::string& meta_graph_suffix) {
+  RemoveCheckpoint(PosixFileSystem(), prefix, version, meta_graph_suffix);
 }
 
 }  // namespace waypost

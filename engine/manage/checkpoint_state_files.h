@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "io/file_system.h"
@@ -27,17 +28,12 @@ std::optional<CheckpointState> ReadCheckpointState(FileSystem& fs, const std::st
                                                    const std::string& latest_filename = "");
 std::optional<std::string> LatestCheckpoint(FileSystem& fs, const std::string& directory,
                                             const std::string& latest_filename = "");
-// Takes the directory's lock for the time of the writing, as saves do: no sweep removes its
-// temporary file.
 void UpdateCheckpointState(FileSystem& fs, const std::string& directory,
                            const std::string& model_checkpoint_path,
                            const UpdateCheckpointStateOptions& options = {});
 std::optional<std::string> LatestCheckpoint(FileSystem& fs, const std::string& directory,
                                             const LatestCheckpointOptions& options);
 bool CheckpointExists(FileSystem& fs, const std::string& prefix);
-// kUnimplemented for a checkpoint of format V1; what is not there at all shows when it is opened.
-// `operation`: "restore".
-void RequireNotV1(FileSystem& fs, const std::string& prefix, std::string_view operation);
 
 // The checkpoints that a state names, each once: the latest, then the others from the newest to the
 // oldest.
@@ -49,12 +45,25 @@ bool IsFaultOfCheckpoint(const Error& error) noexcept;
 // `skipped`.
 std::optional<std::string> FindWhole(FileSystem& fs, const CheckpointState& state,
                                      std::vector<SkippedCheckpoint>& skipped);
-// When the checkpoint was written, in seconds since 1970; nullopt when there is none.
+// When the checkpoint was written, in whole seconds since 1970; nullopt when there is none.
 std::optional<double> CheckpointMtime(FileSystem& fs, const std::string& prefix);
+// Those of `prefixes` that exist, each with that time: what Saver::RecoverLastCheckpoints takes up.
+std::vector<std::pair<std::string, double>> ExistingCheckpoints(
+    FileSystem& fs, const std::vector<std::string>& prefixes);
 
-// The text that UpdateCheckpointState writes.  Pure: `working_directory` (absolute) is what
-// relative paths are relative to, except that those of an absolute `directory` are taken to be
-// relative to it already.
+// Replaces a file beside a checkpoint durably; missing directories are made.  Takes the directory's
+// lock for the time of the writing, as saves do: no sweep removes its temporary file.
+void WriteFileDurably(FileSystem& fs, const std::string& path, const std::string& content);
+void RemoveCheckpoint(FileSystem& fs, const std::string& prefix, SaverDef::Version version,
+                      const std::string& meta_graph_suffix);
+
+// What UpdateCheckpointState writes.  Pure: `working_directory` (absolute) is what relative paths
+// are relative to, except that those of an absolute `directory` are taken to be relative to it
+// already.
+CheckpointState UpdatedState(const std::string& directory, const std::string& model_checkpoint_path,
+                             const UpdateCheckpointStateOptions& options,
+                             const std::string& working_directory);
+// The same as text.  kFailedPrecondition when the state file would overwrite the checkpoint itself.
 std::string UpdatedStateText(const std::string& directory, const std::string& model_checkpoint_path,
                              const UpdateCheckpointStateOptions& options,
                              const std::string& working_directory);

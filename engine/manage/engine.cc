@@ -2,17 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <random>
 #include <utility>
 
 #include "base/log.h"
 #include "base/stopwatch.h"
 #include "base/units.h"
+#include "device/cuda_devices.h"
 #include "manage/engine_impl.h"
 #include "manage/same_path.h"
+#include "memory/available_memory.h"
 #include "memory/huge_pages.h"
-#include "restore/bundle_reader.h"
+#include "restore/checkpoint_verifier.h"
+#include "restore/open_checkpoint.h"
+#include "save/prefix_lock.h"
+#include "waypost/checkpoint_reader.h"
 
 namespace waypost {
 namespace {
@@ -45,15 +48,11 @@ const EngineOptions& Checked(const EngineOptions& options) {
 
 // A copy that does not fit would not fail but have the process killed.
 void RequireAvailableMemory(std::uint64_t bytes) {
-  std::ifstream file("/proc/meminfo");
-  std::string name;
-  std::uint64_t kib = 0;
-  for (std::string unit; file >> name >> kib; std::getline(file, unit)) {
-    if (name != "MemAvailable:" || kib * kKiB >= bytes) continue;
-    throw Error(Code::kResourceExhausted,
-                fmt::format("save: a full copy needs {} MiB of memory, {} MiB are available",
-                            bytes / kMiB, kib / kKiB));
-  }
+  const std::optional<AvailableMemory> available = FindAvailableMemory();
+  if (!available || available->bytes >= bytes) return;
+  throw Error(Code::kResourceExhausted,
+              fmt::format("save: a full copy needs {} MiB of memory, {} MiB are available ({})",
+                          bytes / kMiB, available->bytes / kMiB, available->told_by));
 }
 
 std::vector<std::unique_ptr<Device>> WithHost(std::vector<std::unique_ptr<Device>> devices) {
@@ -61,16 +60,11 @@ std::vector<std::unique_ptr<Device>> WithHost(std::vector<std::unique_ptr<Device
   return devices;
 }
 
-// Told apart from every other save that ever leaves files in one directory.
-std::uint64_t NewSaveId() {
-  std::random_device random;
-  return std::uint64_t{random()} << 32 | random();
-}
-
 }  // namespace
 
 Engine::Impl::Impl(EngineParts parts)
     : options_(Checked(parts.options)),
+      new_save_id_(std::move(parts.new_save_id)),
       fs_(parts.fs),
       devices_(WithHost(std::move(parts.devices))),
       pool_(WindowCount(options_.staging_bytes), &signal_),
@@ -89,12 +83,18 @@ Engine::Impl::Impl(EngineParts parts)
 
 SaveHandle Engine::Impl::Save(const std::string& prefix, std::span<const NamedTensor> tensors,
                               SaveRequest request) {
+  return Save(prefix, tensors, [&request] { return std::move(request); });
+}
+
+SaveHandle Engine::Impl::Save(const std::string& prefix, std::span<const NamedTensor> tensors,
+                              const std::function<SaveRequest()>& request) {
   process_.Require("save");
+  RequireFileName(prefix);
   Stopwatch watch;
   const std::scoped_lock lock(save_mutex_);
   WaitForEarlierSaves(prefix);
   const double wait_seconds = watch.Lap();
-  auto job = std::make_shared<SaveJob>(Parts(), prefix, NewSaveId(), std::move(request));
+  auto job = std::make_shared<SaveJob>(Parts(), prefix, new_save_id_(), request());
   job->Prepare(tensors);
   const std::size_t io_runs = threads_.Reserve(job->drives());
   unfinished_.reserve(unfinished_.size() + 1);  // what follows must not fail
@@ -102,6 +102,12 @@ SaveHandle Engine::Impl::Save(const std::string& prefix, std::span<const NamedTe
   threads_.Run(job);
   job->AddStall(watch.Lap());
   unfinished_.push_back(job);
+  return SaveJob::MakeHandle(std::move(job));
+}
+
+SaveHandle Engine::Impl::FinishedSave(const std::string& prefix, SaveStats stats) {
+  auto job = std::make_shared<SaveJob>(Parts(), prefix, new_save_id_(), SaveRequest{});
+  job->Complete(std::move(stats));
   return SaveJob::MakeHandle(std::move(job));
 }
 
@@ -116,6 +122,12 @@ SaveParts Engine::Impl::Parts() {
           .full_copy_pool = [this](std::size_t windows) -> BufferPool& {
             return FullCopyPool(windows);
           },
+          .read_back =
+              [this](const std::string& prefix, const Committer::WrittenFiles& files,
+                     const std::stop_token& stop) {
+                VerifyWritten({.fs = fs_, .pool = pool_, .stop = stop}, prefix,
+                              {.index = files.index, .data = files.data});
+              },
           .check_host_sources = options_.check_stable == CheckStable::kAll,
           .check_device_sources = options_.check_stable != CheckStable::kNone};
 }
@@ -147,22 +159,32 @@ BufferPool& Engine::Impl::FullCopyPool(std::size_t windows) {
 void Engine::Impl::Restore(const std::string& prefix, std::span<const NamedTensor> tensors,
                            const RestoreOptions& options) {
   process_.Require("restore");
+  Restore(*OpenCheckpoint(fs_, prefix), tensors, options);
+}
+
+void Engine::Impl::Restore(const StoredCheckpoint& checkpoint, std::span<const NamedTensor> tensors,
+                           const RestoreOptions& options) {
+  process_.Require("restore");
   const std::scoped_lock lock(restore_mutex_);
-  const BundleReader reader(fs_, prefix);
-  TensorRestorer restorer(reader, devices_, tensors, options.stream,
-                          fmt::format("restore {}", prefix));
+  TensorRestorer restorer(checkpoint, devices_, tensors, options.stream,
+                          fmt::format("restore {}", checkpoint.prefix()), options.reshape);
   Fill(restorer, options);
 }
 
 void Engine::Impl::Fill(TensorRestorer& restorer, const RestoreOptions& options) {
-  const LoadResources resources = {.fs = fs_, .pool = pool_, .threads_max = options.threads_max};
+  const LoadResources resources = {.fs = fs_,
+                                   .pool = pool_,
+                                   .threads_max = options.threads_max,
+                                   .stop = options.stop,
+                                   .bytes_done = options.bytes_done};
   if (options.verify_first) restorer.Verify(resources);
   restorer.Restore(resources, options.restore_sequentially ? TensorRestorer::Order::kSequential
                                                            : TensorRestorer::Order::kParallel);
 }
 
 Engine::Engine(const EngineOptions& options)
-    : impl_(std::make_unique<Impl>(EngineParts{.options = options})) {}
+    : impl_(std::make_unique<Impl>(EngineParts{.options = options, .devices = MakeCudaDevices()})) {
+}
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() {
   // A forked child has none of its threads, and waiting for them would never end.
@@ -177,12 +199,17 @@ Engine& Engine::operator=(Engine&& other) noexcept {
 
 SaveHandle SaveAsync(Engine& engine, const std::string& prefix,
                      std::span<const NamedTensor> tensors, const SaveOptions& options) {
-  return engine.impl().Save(prefix, tensors, {.options = options});
+  return engine.impl().Save(prefix, tensors, SaveRequest{.options = options});
 }
 
 void Restore(Engine& engine, const std::string& prefix, std::span<const NamedTensor> tensors,
              const RestoreOptions& options) {
   engine.impl().Restore(prefix, tensors, options);
+}
+
+void Restore(Engine& engine, const CheckpointReader& reader, std::span<const NamedTensor> tensors,
+             const RestoreOptions& options) {
+  engine.impl().Restore(reader.stored(), tensors, options);
 }
 
 RestoredCheckpoint RestoreLatest(Engine& engine, const std::string& directory,

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -20,9 +22,11 @@
 #include "memory/buffer_pool.h"
 #include "restore/tensor_restorer.h"
 #include "save/plan_cache.h"
+#include "save/prefix_lock.h"
 #include "save/rate_cap.h"
 #include "save/save_job.h"
 #include "waypost/engine.h"
+#include "waypost/merge.h"
 
 namespace waypost {
 
@@ -31,6 +35,8 @@ struct EngineParts {
   FileSystem& fs = PosixFileSystem();
   // Asked in this order who owns a pointer; the host device is added as the last.
   std::vector<std::unique_ptr<Device>> devices = {};
+  // The id of each save, which no other save into its directory may have.
+  std::function<std::uint64_t()> new_save_id = NewSaveId;
 };
 
 class Engine::Impl {
@@ -39,15 +45,29 @@ class Engine::Impl {
 
   SaveHandle Save(const std::string& prefix, std::span<const NamedTensor> tensors,
                   SaveRequest request);
+  // The same with a request that depends on what earlier saves have left: `request` is called once
+  // these are committed.
+  SaveHandle Save(const std::string& prefix, std::span<const NamedTensor> tensors,
+                  const std::function<SaveRequest()>& request);
+  // The handle of a save that the caller's thread has done already.
+  SaveHandle FinishedSave(const std::string& prefix, SaveStats stats);
   void Restore(const std::string& prefix, std::span<const NamedTensor> tensors,
                const RestoreOptions& options);
+  void Restore(const StoredCheckpoint& checkpoint, std::span<const NamedTensor> tensors,
+               const RestoreOptions& options);
+  void Merge(std::span<const std::string> parts, const std::string& prefix,
+             const MergeCheckpointsOptions& options);
 
+  // `or_object_names`: where a checkpoint does not have the tensors' names and is one of objects,
+  // its variables' names count (object_names.h).
   RestoredCheckpoint RestoreLatest(const std::string& directory,
                                    std::span<const NamedTensor> tensors,
                                    const RestoreOptions& options,
-                                   const std::string& latest_filename);
+                                   const std::string& latest_filename,
+                                   bool or_object_names = false);
 
   FileSystem& fs() const noexcept { return fs_; }
+  const DeviceRegistry& devices() const noexcept { return devices_; }
   const OwnProcess& process() const noexcept { return process_; }
 
  private:
@@ -61,6 +81,7 @@ class Engine::Impl {
 
   const OwnProcess process_;
   const EngineOptions options_;
+  const std::function<std::uint64_t()> new_save_id_;
   FileSystem& fs_;
   DeviceRegistry devices_;
   Signal signal_;

@@ -6,12 +6,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "base/escape.h"
 #include "base/log.h"
 #include "manage/checkpoint_state_files.h"
 #include "manage/engine_impl.h"
-#include "restore/bundle_reader.h"
+#include "manage/object_names.h"
+#include "restore/open_checkpoint.h"
 #include "restore/tensor_restorer.h"
 
 namespace waypost {
@@ -19,8 +22,12 @@ namespace waypost {
 class Engine::Impl::LatestRestore {
  public:
   LatestRestore(Impl& engine, const std::string& directory, std::span<const NamedTensor> tensors,
-                const RestoreOptions& options)
-      : engine_(engine), directory_(directory), tensors_(tensors), options_(options) {}
+                const RestoreOptions& options, bool or_object_names)
+      : engine_(engine),
+        directory_(directory),
+        tensors_(tensors),
+        options_(options),
+        or_object_names_(or_object_names) {}
 
   RestoredCheckpoint Run(const std::string& latest_filename) {
     const std::optional<CheckpointState> state =
@@ -59,23 +66,63 @@ class Engine::Impl::LatestRestore {
 
   // What is wrong with the checkpoint; anything else is thrown.
   std::optional<Error> RestoreFrom(const std::string& prefix) {
-    const std::scoped_lock lock(engine_.restore_mutex_);
-    RequireNotV1(engine_.fs_, prefix, "restore");
-    std::optional<BundleReader> reader;
+    std::unique_ptr<StoredCheckpoint> checkpoint;
     try {
-      reader.emplace(engine_.fs_, prefix);
+      checkpoint = OpenCheckpoint(engine_.fs_, prefix);
     } catch (const Error& error) {
       if (IsFaultOfCheckpoint(error)) return error;
       throw;
     }
-    // A name that is missing here is not the checkpoint's fault.
-    TensorRestorer restorer(*reader, engine_.devices_, tensors_, options_.stream,
-                            fmt::format("restore {}", prefix));
     try {
-      engine_.Fill(restorer, options_);
+      return RestoreAs(tensors_, *checkpoint);
+    } catch (const RestoreError&) {
+      throw;
+    } catch (const Error& error) {
+      if (!or_object_names_ || error.code() != Code::kNotFound) throw;
+      std::optional<std::map<std::string, std::string>> keys;
+      try {
+        keys = ReadObjectKeys(engine_, *checkpoint);
+      } catch (const Error& fault) {
+        if (IsFaultOfCheckpoint(fault)) return fault;
+        throw;
+      }
+      if (!keys) throw;
+      return RestoreUnderKeys(*keys, *checkpoint);
+    }
+  }
+
+  std::optional<Error> RestoreUnderKeys(const std::map<std::string, std::string>& keys,
+                                        const StoredCheckpoint& checkpoint) {
+    std::vector<NamedTensor> renamed;
+    try {
+      renamed = UnderObjectKeys(tensors_, keys, checkpoint.prefix());
+    } catch (const Error& error) {
+      if (error.code() == Code::kDataLoss) return error;
+      throw;
+    }
+    LogObjectNames(checkpoint.prefix());
+    return RestoreAs(renamed, checkpoint);
+  }
+
+  // `named`: the targets, under the names that they have in the checkpoint.
+  std::optional<Error> RestoreAs(std::span<const NamedTensor> named,
+                                 const StoredCheckpoint& checkpoint) {
+    const std::scoped_lock lock(engine_.restore_mutex_);
+    std::optional<TensorRestorer> restorer;
+    try {
+      restorer.emplace(checkpoint, engine_.devices_, named, options_.stream,
+                       fmt::format("restore {}", checkpoint.prefix()), options_.reshape);
+    } catch (const Error& error) {
+      // An entry of the index may be damaged; a name that is missing is not the checkpoint's fault.
+      if (error.code() == Code::kDataLoss) return error;
+      throw;
+    }
+    try {
+      engine_.Fill(*restorer, options_);
       return std::nullopt;
-    } catch (const RestoreError& error) {
-      if (!IsFaultOfCheckpoint(error)) throw;
+    } catch (const RestoreError& keyed) {
+      const RestoreError error = UnderOwnNames(keyed, named, tensors_);
+      if (!IsFaultOfCheckpoint(error)) throw error;
       Touch(error);
       return error;
     } catch (const Error& error) {  // of verify_first
@@ -93,13 +140,16 @@ class Engine::Impl::LatestRestore {
 
   [[noreturn]] void Throw(Code code, const std::string& message) const {
     if (touched_.empty()) throw Error(code, message);
-    throw RestoreError(code, message, {}, Touched());
+    throw RestoreError(
+        code, fmt::format("{} (assigned: none; undefined: {})", message, Listed(Touched())), {},
+        Touched());
   }
 
   Impl& engine_;
   const std::string& directory_;
   std::span<const NamedTensor> tensors_;
   const RestoreOptions& options_;
+  const bool or_object_names_;
   std::vector<SkippedCheckpoint> skipped_;
   std::set<std::string> touched_;  // names of the tensors that damaged checkpoints have changed
 };
@@ -107,9 +157,10 @@ class Engine::Impl::LatestRestore {
 RestoredCheckpoint Engine::Impl::RestoreLatest(const std::string& directory,
                                                std::span<const NamedTensor> tensors,
                                                const RestoreOptions& options,
-                                               const std::string& latest_filename) {
+                                               const std::string& latest_filename,
+                                               bool or_object_names) {
   process_.Require("restore");
-  return LatestRestore(*this, directory, tensors, options).Run(latest_filename);
+  return LatestRestore(*this, directory, tensors, options, or_object_names).Run(latest_filename);
 }
 
 }  // namespace waypost

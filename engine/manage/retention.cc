@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 #include <utility>
@@ -29,13 +31,38 @@ Retention::Retention(const RetentionOptions& options)
       next_keep_seconds_(options.start_seconds + keep_interval_seconds_) {}
 
 void Retention::Record(const std::string& path, double now_seconds) {
+  Insert(last_.size(), {path, now_seconds});
+}
+
+void Retention::RecordLate(const CountedCheckpoint& checkpoint) {
+  const bool is_replaced = std::ranges::any_of(last_, [&](const CountedCheckpoint& counted) {
+    return counted.path == checkpoint.path && std::isfinite(counted.seconds) &&
+           counted.seconds > checkpoint.seconds;
+  });
+  if (is_replaced) return;
+  std::size_t position = last_.size();
+  // Those without a time were there first.
+  while (position > 0 && std::isfinite(last_[position - 1].seconds) &&
+         last_[position - 1].seconds > checkpoint.seconds) {
+    --position;
+  }
+  Insert(position, checkpoint);
+  // As the save itself would have: one for each checkpoint.
+  NotDeleted(TakeDoomed());
+}
+
+void Retention::Insert(std::size_t position, CountedCheckpoint checkpoint) {
   if (max_to_keep_ == 0) return;
-  const auto is_same = [&](const CountedCheckpoint& counted) { return counted.path == path; };
+  const auto is_same = [&](const CountedCheckpoint& counted) {
+    return counted.path == checkpoint.path;
+  };
+  const auto before = last_.begin() + static_cast<std::ptrdiff_t>(position);
+  position -= static_cast<std::size_t>(std::count_if(last_.begin(), before, is_same));
   std::erase_if(last_, is_same);
   // Doomed under its old content and not deleted, since what came between failed: it is new again.
   std::erase_if(doomed_, is_same);
-  std::erase(not_deleted_, path);
-  last_.push_back({path, now_seconds});
+  std::erase(not_deleted_, checkpoint.path);
+  last_.insert(last_.begin() + static_cast<std::ptrdiff_t>(position), std::move(checkpoint));
   // One at a time: a longer list that was set from outside never shrinks below its length.
   if (last_.size() > max_to_keep_) {
     doomed_.push_back(std::move(last_.front()));

@@ -37,8 +37,14 @@ class Retention {
   // Throws kInvalidArgument for a negative max_to_keep.
   explicit Retention(const RetentionOptions& options);
 
+  // The first of those that stay for ever is every_n_hours after this, instead of start_seconds.
+  void StartAt(double seconds) noexcept { next_keep_seconds_ = seconds + keep_interval_seconds_; }
+
   // Counts a checkpoint as the newest; an earlier one of the same path is forgotten.
   void Record(const std::string& path, double now_seconds);
+  // Counts one that was saved at that time and was not known of until now: others may have been
+  // counted since, and its path with them.
+  void RecordLate(const CountedCheckpoint& checkpoint);
   // What is to be deleted now, and is forgotten here: one doomed checkpoint, unless none is doomed
   // or it stays for ever, and those that were not deleted before.
   std::vector<std::string> TakeDoomed();
@@ -53,6 +59,8 @@ class Retention {
   void SetLastCheckpointsWithTime(std::vector<CountedCheckpoint> checkpoints);
 
  private:
+  void Insert(std::size_t position, CountedCheckpoint checkpoint);
+
   std::size_t max_to_keep_;
   double keep_interval_seconds_;
   double next_keep_seconds_;

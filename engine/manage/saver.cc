@@ -1,297 +1,159 @@
-#include "waypost/saver.h"
-
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <deque>
-#include <exception>
-#include <filesystem>
-#include <utility>
-
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/own_process.h"
-#include "format/bundle_names.h"
+#include "format/bundle_files.h"
 #include "graph/graph_model.h"
-#include "graph/meta_graph.h"
-#include "graph/saver_nodes.h"
+#include "graph/saver_nodes_reader.h"
 #include "manage/checkpoint_state_files.h"
-#include "manage/engine_impl.h"
-#include "manage/retention.h"
-#include "manage/same_path.h"
+#include "manage/saver_entries.h"
+#include "manage/saver_impl.h"
 
 namespace waypost {
 namespace {
 
-std::vector<Variable> VariablesByName(const Graph& graph) {
-  std::vector<Variable> variables = graph.variables();
-  if (variables.empty())
-    throw Error(Code::kFailedPrecondition, "saver: the graph has no variables to save");
-  std::sort(variables.begin(), variables.end(),
-            [](const Variable& a, const Variable& b) { return a.name() < b.name(); });
-  return variables;
+// What the constructor refuses, and what it takes from a saver that is in the graph already.
+SaverOptions Checked(SaverOptions options) {
+  if (options.defer_build && (options.var_list.listed() || options.var_list.named())) {
+    throw Error(Code::kInvalidArgument,
+                "saver: with a var_list the build cannot be deferred (defer_build)");
+  }
+  if (options.saver_def) {
+    options.max_to_keep = options.saver_def->max_to_keep;
+    options.keep_checkpoint_every_n_hours = options.saver_def->keep_checkpoint_every_n_hours;
+    options.sharded = options.saver_def->sharded;
+  } else if (options.builder == nullptr) {
+    options.builder = std::make_shared<BulkSaverBuilder>(options.write_version);
+  }
+  return options;
 }
 
-std::string PrefixOf(const std::string& save_path, std::optional<std::int64_t> global_step) {
-  return global_step ? fmt::format("{}-{}", save_path, *global_step) : save_path;
+RetentionOptions RetentionOf(const SaverOptions& options) {
+  return {.max_to_keep = options.max_to_keep,
+          .every_n_hours = options.keep_checkpoint_every_n_hours};
 }
 
-[[noreturn]] void Refuse(const std::string& save_path, const std::string& why) {
-  throw Error(Code::kInvalidArgument, fmt::format("save {}: {}", save_path, why));
-}
-
-// Files beside the checkpoint that would take the place of its own.
-void CheckNames(const std::string& save_path, const std::string& prefix,
-                const SaverSaveOptions& options) {
-  const std::string& latest = options.latest_filename;
-  const std::string& suffix = options.meta_graph_suffix;
-  if (latest.find('/') != std::string::npos || latest == "." || latest == "..") {
-    Refuse(save_path, fmt::format("latest_filename '{}' must not contain a directory", latest));
-  }
-  const std::string base = BaseName(prefix);
-  const std::string meta = MetaGraphPath(base, suffix);
-  if (suffix.empty() || suffix.find('/') != std::string::npos || suffix == "index" ||
-      ParseDataName(meta)) {
-    Refuse(save_path, fmt::format("'{}' cannot be the suffix of a meta graph", suffix));
-  }
-  if (!options.global_step && StateFilePath(DirectoryOf(save_path), latest) ==
-                                  JoinPath(DirectoryOf(save_path), BaseName(save_path))) {
-    Refuse(save_path, "the path is that of the state file");
-  }
-  const auto data = ParseDataName(latest);
-  if (latest == IndexPath(base) || latest == meta || (data && data->prefix == base)) {
-    Refuse(save_path,
-           fmt::format("latest_filename '{}' is a file of the checkpoint itself", latest));
-  }
-}
-
-NamedTensor Named(const Variable& variable, const TensorView& view) {
-  return {.name = variable.name(), .tensor = view, .device = variable.device()};
+// "scope/save/Const:0"; a name that is missing stays so, and is refused.
+void MoveInto(const std::string& scope, std::string& name) {
+  if (scope.empty() || name.empty()) return;
+  name.insert(0, scope.ends_with('/') ? scope : scope + '/');
 }
 
 }  // namespace
 
-class Saver::Impl {
- public:
-  Impl(Graph& graph, const SaverOptions& options)
-      : graph_(graph),
-        options_(options),
-        retention_({.max_to_keep = options.max_to_keep,
-                    .every_n_hours = options.keep_checkpoint_every_n_hours,
-                    .start_seconds = NowSeconds()}),
-        variables_(VariablesByName(graph)) {
-    saver_def_ = AddSaverNodes(
-        graph.impl(),
-        {.scope = options.name.empty() ? "save" : options.name, .sharded = options.sharded},
-        variables_);
-    saver_def_.max_to_keep = options.max_to_keep;
-    saver_def_.keep_checkpoint_every_n_hours =
-        static_cast<float>(options.keep_checkpoint_every_n_hours);
+Saver::Impl::Impl(Graph& graph, const SaverOptions& options)
+    : graph_(graph), options_(Checked(options)), history_(RetentionOf(options_)) {
+  if (!options_.defer_build) Build();
+}
+
+void Saver::Impl::Build() {
+  if (is_built_) return;
+  if (options_.saver_def) {
+    TakeSaverOfGraph();
+  } else {
+    AddSaverToGraph();
   }
+  RequireV2ForItsOptions();
+  history_.retention().StartAt(NowSeconds());
+  is_built_ = true;
+}
 
-  ~Impl() {
-    if (process_.IsForked()) return;
-    for (const Pending& pending : pending_) {
-      SaveJob& job = SaveJob::JobOf(pending.save);
-      job.WaitQuietly(SaveState::kFinished);
-      job.LogUnseenError();
-    }
-    for (const SaveHandle& save : failed_) SaveJob::JobOf(save).LogUnseenError();
+void Saver::Impl::AddSaverToGraph() {
+  entries_ = SaverEntries(options_.var_list, graph_);
+  if (options_.sharded) PlaceOnDevices(entries_);
+  reshape_ = options_.reshape;
+  if (!entries_.empty()) {
+    saver_def_ = options_.builder->Build(
+        graph_, entries_,
+        {.name = options_.name.empty() ? "save" : options_.name,
+         .reshape = options_.reshape,
+         .sharded = options_.sharded,
+         .max_to_keep = options_.max_to_keep,
+         .keep_checkpoint_every_n_hours = options_.keep_checkpoint_every_n_hours,
+         .restore_sequentially = options_.restore_sequentially,
+         .filename = options_.filename.empty() ? "model" : options_.filename});
+  } else if (!options_.allow_empty) {
+    throw Error(Code::kFailedPrecondition, "saver: there are no variables to save");
   }
+}
 
-  SaveHandle SaveAsync(Session& session, const std::string& save_path,
-                       const SaverSaveOptions& options) {
-    process_.Require("save");
-    WaitForLast();
-    const std::string prefix = PrefixOf(save_path, options.global_step);
-    CheckNames(save_path, prefix, options);
-    std::vector<NamedTensor> tensors;
-    tensors.reserve(variables_.size());
-    for (const Variable& variable : variables_) {
-      tensors.push_back(Named(variable, session.SavableValue(variable)));
-    }
-    Engine::Impl& engine = session.engine().impl();
-    SaveRequest request;
-    request.options.sharded = options_.sharded;
-    request.options.shard_bytes = options_.shard_bytes;
-    request.options.storage_dirs = options_.storage_dirs;
-    request.options.staging = options_.staging;
-    request.meta_suffix = options.meta_graph_suffix;
-    if (options.write_meta_graph) request.options.meta_graph = ExportMetaGraph(graph_, saver_def_);
-    Retention next = retention_;
-    if (options.write_state) Count(next, prefix, NowSeconds(), options, request);
-    SaveHandle save = engine.Save(prefix, tensors, std::move(request));
-    session.AddPendingSave(save);
-    pending_.push_back({save, options.write_state ? std::optional(std::move(next)) : std::nullopt});
-    return save;
+void Saver::Impl::TakeSaverOfGraph() {
+  SaverDef saver_def = *options_.saver_def;
+  MoveInto(options_.name, saver_def.filename_tensor_name);
+  MoveInto(options_.name, saver_def.save_tensor_name);
+  MoveInto(options_.name, saver_def.restore_op_name);
+  SaverInGraph found = ReadSaverNodes(graph_, saver_def);
+  saver_def_ = std::move(saver_def);
+  entries_ = std::move(found.entries);
+  if (options_.sharded) PlaceOnDevices(entries_);
+  reshape_ = found.reshape;
+}
+
+void Saver::Impl::RequireV2ForItsOptions() const {
+  const bool is_v1 = saver_def_ && saver_def_->version != SaverDef::kV2;
+  if (!is_v1 || (options_.storage_dirs.empty() && options_.shard_bytes == 0 &&
+                 !options_.verify_before_delete)) {
+    return;
   }
+  throw Error(Code::kInvalidArgument,
+              "saver: format V1 has neither storage_dirs nor shard_bytes nor verify_before_delete");
+}
 
-  void Restore(Session& session, const std::string& save_path, const RestoreOptions& options) {
-    Engine::Impl& engine = session.engine().impl();
-    RequireReadable(engine.fs(), save_path);
-    Fill(session, [&](const std::vector<NamedTensor>& tensors) {
-      engine.Restore(save_path, tensors, WithMine(options));
-    });
+void Saver::Impl::RequireBuilt(const std::string& operation) const {
+  if (is_built_) return;
+  throw Error(Code::kFailedPrecondition,
+              operation + ": Saver::Build must be called first (defer_build)");
+}
+
+double Saver::Impl::NowSeconds() const {
+  return options_.now_seconds ? options_.now_seconds() : SystemClock().NowSeconds();
+}
+
+std::vector<std::string> Saver::Impl::last_checkpoints() {
+  history_.RequireOwnProcess("ask for the last checkpoints");
+  return history_.Settled().last_checkpoints();
+}
+
+void Saver::Impl::SetLastCheckpoints(const std::vector<std::string>& prefixes) {
+  history_.RequireOwnProcess("set the last checkpoints");
+  history_.WaitForLast();
+  history_.retention().SetLastCheckpoints(prefixes);
+}
+
+void Saver::Impl::SetLastCheckpointsWithTime(
+    const std::vector<std::pair<std::string, double>>& checkpoints) {
+  history_.RequireOwnProcess("set the last checkpoints");
+  history_.WaitForLast();
+  std::vector<CountedCheckpoint> counted;
+  for (const auto& [prefix, seconds] : checkpoints) counted.push_back({prefix, seconds});
+  history_.retention().SetLastCheckpointsWithTime(std::move(counted));
+}
+
+void Saver::Impl::RecoverLastCheckpoints(const std::vector<std::string>& prefixes) {
+  SetLastCheckpointsWithTime(ExistingCheckpoints(PosixFileSystem(), prefixes));
+}
+
+MetaGraph Saver::Impl::ExportMetaGraph(const ExportMetaGraphOptions& options) const {
+  return waypost::ExportMetaGraph(graph_, saver_def_, options);
+}
+
+std::optional<SaverDef> Saver::Impl::ToProto(const std::string& export_scope) const {
+  if (!saver_def_ || export_scope.empty()) return saver_def_;
+  SaverDef stripped = *saver_def_;
+  for (std::string* name :
+       {&stripped.filename_tensor_name, &stripped.save_tensor_name, &stripped.restore_op_name}) {
+    if (!name->starts_with(export_scope + '/')) return std::nullopt;
+    name->erase(0, export_scope.size() + 1);
   }
-
-  RestoredCheckpoint RestoreLatest(Session& session, const std::string& directory,
-                                   const RestoreOptions& options,
-                                   const std::string& latest_filename) {
-    RestoredCheckpoint restored;
-    Fill(session, [&](const std::vector<NamedTensor>& tensors) {
-      restored = session.engine().impl().RestoreLatest(directory, tensors, WithMine(options),
-                                                       latest_filename);
-    });
-    return restored;
-  }
-
-  void Wait(void (SaveHandle::*wait)()) {
-    process_.Require("wait for a save");
-    if (!pending_.empty()) {
-      (pending_.back().save.*wait)();
-    } else if (last_) {
-      ((*last_).*wait)();
-    }
-  }
-
-  std::vector<std::string> last_checkpoints() {
-    process_.Require("ask for the last checkpoints");
-    SettleEnded();
-    return retention_.last_checkpoints();
-  }
-
-  void RecoverLastCheckpoints(const std::vector<std::string>& prefixes) {
-    process_.Require("recover checkpoints");
-    WaitForLast();
-    std::vector<CountedCheckpoint> found;
-    for (const std::string& prefix : prefixes) {
-      if (const auto seconds = CheckpointMtime(PosixFileSystem(), prefix))
-        found.push_back({prefix, *seconds});
-    }
-    retention_.SetLastCheckpointsWithTime(std::move(found));
-  }
-
- private:
-  // A save whose outcome the saver has not taken into account yet.
-  struct Pending {
-    SaveHandle save;
-    std::optional<Retention> next;  // what retention becomes once it is committed
-  };
-
-  // The next save counts on what became of the last.  Throws the error of one that nobody has seen.
-  void WaitForLast() {
-    if (!pending_.empty()) {
-      SaveJob::JobOf(pending_.back().save).WaitQuietly(SaveState::kCommitted);
-    }
-    SettleEnded();
-    for (const SaveHandle& save : std::exchange(failed_, {})) {
-      if (const std::exception_ptr error = SaveJob::JobOf(save).TakeUnseenError()) {
-        std::rethrow_exception(error);
-      }
-    }
-  }
-
-  // Takes committed saves into account, and forgets those that have ended.
-  void SettleEnded() {
-    for (Pending& pending : pending_) {
-      const SaveJob& job = SaveJob::JobOf(pending.save);
-      if (!job.committed() || !pending.next) continue;
-      retention_ = std::move(*pending.next);
-      pending.next.reset();
-    }
-    while (!pending_.empty() &&
-           SaveJob::JobOf(pending_.front().save).HasReached(SaveState::kFinished)) {
-      last_ = pending_.front().save;
-      pending_.pop_front();
-      const SaveJob& job = SaveJob::JobOf(*last_);
-      if (job.HasReached(SaveState::kFailed)) failed_.push_back(*last_);
-      retention_.NotDeleted(job.not_retired());
-      for (Pending& later : pending_) {
-        if (later.next) later.next->NotDeleted(job.not_retired());
-      }
-    }
-  }
-
-  // Counts the new checkpoint, and says in `request` what is to follow its commit.
-  static void Count(Retention& next, const std::string& prefix, double now_seconds,
-                    const SaverSaveOptions& options, SaveRequest& request) {
-    next.Record(prefix, now_seconds);
-    const std::string directory = DirectoryOf(prefix);
-    request.state = CommittedFile{
-        .path = StateFilePath(directory, options.latest_filename),
-        .content = SavedStateText(directory, prefix,
-                                  {.all_model_checkpoint_paths = next.last_checkpoints(),
-                                   .latest_filename = options.latest_filename},
-                                  std::filesystem::current_path().string())};
-    request.retired = next.TakeDoomed();
-    // One checkpoint may be counted under two spellings of its path; what still counts must stay.
-    std::erase_if(request.retired, [&](const std::string& retired) {
-      return std::ranges::any_of(next.last(), [&](const CountedCheckpoint& counted) {
-        return IsSamePath(counted.path, retired);
-      });
-    });
-  }
-
-  double NowSeconds() const {
-    return options_.now_seconds ? options_.now_seconds() : SystemClock().NowSeconds();
-  }
-
-  static void RequireReadable(FileSystem& fs, const std::string& prefix) {
-    if (prefix.empty())
-      throw Error(Code::kInvalidArgument, "restore: the checkpoint's path is empty");
-    if (fs.Stat(IndexPath(prefix))) return;
-    RequireNotV1(fs, prefix, "restore");
-    throw Error(Code::kNotFound, fmt::format("restore {}: no such checkpoint", prefix));
-  }
-
-  RestoreOptions WithMine(RestoreOptions options) const {
-    options.restore_sequentially = options.restore_sequentially || options_.restore_sequentially;
-    return options;
-  }
-
-  // Lets `restore` fill the session's variables, and marks those that a failure leaves undefined.
-  template <typename Restore>
-  void Fill(Session& session, Restore&& restore) const {
-    session.WaitForPendingSaves();
-    std::vector<NamedTensor> tensors;
-    tensors.reserve(variables_.size());
-    for (const Variable& variable : variables_) {
-      tensors.push_back(Named(variable, session.Value(variable)));
-    }
-    try {
-      restore(tensors);
-    } catch (const RestoreError& error) {
-      Mark(session, error.assigned(), false);
-      Mark(session, error.undefined(), true);
-      throw;
-    }
-    for (const Variable& variable : variables_) session.SetUndefined(variable, false);
-  }
-
-  void Mark(Session& session, const std::vector<std::string>& names, bool undefined) const {
-    for (const Variable& variable : variables_) {
-      if (std::find(names.begin(), names.end(), variable.name()) != names.end()) {
-        session.SetUndefined(variable, undefined);
-      }
-    }
-  }
-
-  Graph& graph_;
-  SaverOptions options_;
-  Retention retention_;
-  std::vector<Variable> variables_;  // by name
-  SaverDef saver_def_;
-  const OwnProcess process_;
-  std::deque<Pending> pending_;     // oldest first
-  std::optional<SaveHandle> last_;  // the last one that has ended
-  std::vector<SaveHandle> failed_;  // ended ones whose errors perhaps nobody has seen
-};
+  return stripped;
+}
 
 Saver::Saver(Graph& graph, const SaverOptions& options)
     : impl_(std::make_unique<Impl>(graph, options)) {}
 Saver::~Saver() = default;
 Saver::Saver(Saver&&) noexcept = default;
 Saver& Saver::operator=(Saver&&) noexcept = default;
+
+void Saver::Build() { impl_->Build(); }
 
 std::string Saver::Save(Session& session, const std::string& save_path,
                         const SaverSaveOptions& options) {
@@ -320,8 +182,44 @@ RestoredCheckpoint Saver::RestoreLatest(Session& session, const std::string& dir
 
 std::vector<std::string> Saver::last_checkpoints() const { return impl_->last_checkpoints(); }
 
+void Saver::SetLastCheckpoints(const std::vector<std::string>& prefixes) {
+  impl_->SetLastCheckpoints(prefixes);
+}
+
+void Saver::SetLastCheckpointsWithTime(
+    const std::vector<std::pair<std::string, double>>& checkpoints) {
+  impl_->SetLastCheckpointsWithTime(checkpoints);
+}
+
 void Saver::RecoverLastCheckpoints(const std::vector<std::string>& prefixes) {
   impl_->RecoverLastCheckpoints(prefixes);
+}
+
+MetaGraph Saver::ExportMetaGraph(const ExportMetaGraphOptions& options) const {
+  return impl_->ExportMetaGraph(options);
+}
+
+std::optional<Saver> ImportMetaGraph(Graph& graph, const MetaGraph& meta,
+                                     const ImportMetaGraphOptions& options) {
+  const ImportedMetaGraph imported = ImportMetaGraphInto(graph, meta, options);
+  if (imported.saver_def) return Saver(graph, {.saver_def = imported.saver_def});
+  if (graph.variables(kVariablesKey).empty()) return std::nullopt;
+  return Saver(graph);
+}
+
+std::optional<Saver> ImportMetaGraph(Graph& graph, const std::string& path,
+                                     const ImportMetaGraphOptions& options) {
+  return ImportMetaGraph(graph, MetaGraph::Read(FileOfMetaGraph(PosixFileSystem(), path)), options);
+}
+
+std::optional<SaverDef> Saver::AsSaverDef() const { return impl_->saver_def(); }
+
+std::optional<SaverDef> Saver::ToProto(const std::string& export_scope) const {
+  return impl_->ToProto(export_scope);
+}
+
+Saver Saver::FromProto(Graph& graph, const SaverDef& saver_def, const std::string& import_scope) {
+  return Saver(graph, {.name = import_scope, .saver_def = saver_def});
 }
 
 }  // namespace waypost

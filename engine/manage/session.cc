@@ -9,6 +9,8 @@
 #include <optional>
 
 #include "graph/graph_model.h"
+#include "manage/engine_impl.h"
+#include "manage/variable_position.h"
 #include "save/save_job.h"
 #include "summary/evaluate.h"
 #include "summary/feeds.h"
@@ -142,15 +144,20 @@ class Session::Impl {
     BindingOf(variable).undefined = undefined;
   }
 
-  Summary Run(const Output& summary, const std::vector<std::pair<Output, Feed>>& feeds) const {
+  Summary Run(const Output& summary, const std::vector<std::pair<Output, Feed>>& feeds,
+              const RunOptions& options) const {
+    const Engine::Impl& engine = engine_->impl();
+    engine.process().Require("run a summary");
     const Graph::Impl& graph = graph_->impl();
     const Feeds fed(graph, feeds);
-    return EvaluateSummary(graph.model(), summary, [&](const Output& input) -> ConstTensorView {
+    const auto value_of = [&](const Output& input) -> ConstTensorView {
       if (const ConstTensorView* view = fed.Find(input)) return *view;
       if (const auto position = graph.VariableOf(input)) return Value(graph.variables()[*position]);
       throw Error(Code::kInvalidArgument, fmt::format("run: placeholder {} is not fed",
                                                       graph.model().nodes[input.node].name));
-    });
+    };
+    return EvaluateSummary(graph.model(), summary, value_of,
+                           {.devices = engine.devices(), .stream = options.stream});
   }
 
  private:
@@ -164,19 +171,15 @@ class Session::Impl {
     }
   }
 
-  // A Variable keeps its name's address through all copies, so that alone tells whose it is.
-  std::size_t PositionOf(const Variable& variable) const {
-    const auto position = graph_->impl().VariableOf(variable.output());
-    if (!position || &graph_->variables()[*position].name() != &variable.name()) {
-      throw Error(Code::kInvalidArgument,
-                  fmt::format("variable {}: it is not of the session's graph", variable.name()));
-    }
-    return *position;
+  std::size_t RequirePosition(const Variable& variable) const {
+    if (const auto position = PositionIn(*graph_, variable)) return *position;
+    throw Error(Code::kInvalidArgument,
+                fmt::format("variable {}: it is not of the session's graph", variable.name()));
   }
 
-  Binding& BindingOf(const Variable& variable) { return bindings_[PositionOf(variable)]; }
+  Binding& BindingOf(const Variable& variable) { return bindings_[RequirePosition(variable)]; }
   const Binding* FindBinding(const Variable& variable) const {
-    const auto found = bindings_.find(PositionOf(variable));
+    const auto found = bindings_.find(RequirePosition(variable));
     return found == bindings_.end() ? nullptr : &found->second;
   }
 
@@ -197,13 +200,13 @@ void Session::Bind(const Variable& variable, const TensorView& view) {
 void Session::Initialize() { impl_->Initialize(); }
 TensorView Session::Value(const Variable& variable) const { return impl_->Value(variable); }
 
-Summary Session::Run(const Output& summary,
-                     std::initializer_list<std::pair<Output, Feed>> feeds) const {
-  return impl_->Run(summary, feeds);
+Summary Session::Run(const Output& summary, std::initializer_list<std::pair<Output, Feed>> feeds,
+                     const RunOptions& options) const {
+  return impl_->Run(summary, feeds, options);
 }
-Summary Session::Run(const Output& summary,
-                     const std::vector<std::pair<Output, Feed>>& feeds) const {
-  return impl_->Run(summary, feeds);
+Summary Session::Run(const Output& summary, const std::vector<std::pair<Output, Feed>>& feeds,
+                     const RunOptions& options) const {
+  return impl_->Run(summary, feeds, options);
 }
 
 Engine& Session::engine() const noexcept { return impl_->engine(); }

@@ -30,7 +30,6 @@ std::optional<std::string> FindWhole(FileSystem& fs, const CheckpointState& stat
                                      std::vector<SkippedCheckpoint>& skipped) {
   for (std::string& prefix : NewestFirst(state)) {
     try {
-      RequireNotV1(fs, prefix, "verify");
       VerifyCheckpoint(fs, prefix);
       return std::move(prefix);
     } catch (const Error& error) {

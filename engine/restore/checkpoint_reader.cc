@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
 
 #include "base/escape.h"
 #include "base/log.h"
+#include "base/own_process.h"
 #include "device/device_registry.h"
 #include "restore/bundle_reader.h"
+#include "restore/open_checkpoint.h"
 #include "restore/tensor_loader.h"
 #include "restore/tensor_mapper.h"
 #include "restore/tensor_restorer.h"
@@ -31,7 +34,7 @@ DeviceRegistry HostOnly() {
   return DeviceRegistry(std::move(devices));
 }
 
-CheckpointReader::TensorInfo InfoOf(const StoredTensor& tensor) {
+CheckpointReader::TensorInfo InfoOf(const StoredTensor& tensor, bool is_v1) {
   CheckpointReader::TensorInfo info = {.name = tensor.name,
                                        .dtype = tensor.dtype,
                                        .shape = tensor.shape,
@@ -39,7 +42,7 @@ CheckpointReader::TensorInfo InfoOf(const StoredTensor& tensor) {
                                        .extents = {}};
   for (const StoredExtent& extent : tensor.extents) {
     info.extents.push_back(
-        {extent.slice, extent.shard, extent.offset, extent.size_bytes, extent.crc32c});
+        {extent.slice, extent.shard, is_v1 ? 0 : extent.offset, extent.size_bytes, extent.crc32c});
   }
   return info;
 }
@@ -49,33 +52,39 @@ CheckpointReader::TensorInfo InfoOf(const StoredTensor& tensor) {
 class CheckpointReader::Impl {
  public:
   explicit Impl(const std::string& prefix)
-      : bundle(PosixFileSystem(), prefix), devices(HostOnly()), mapper(bundle) {}
+      : checkpoint(OpenCheckpoint(PosixFileSystem(), prefix)), devices(HostOnly()) {
+    if (const BundleReader* const bundle = checkpoint->bundle()) mapper.emplace(*bundle);
+  }
+  ~Impl() {
+    Buffers* const last = buffers_.load();
+    if (last != nullptr && last->process.IsForked()) return;  // they are the parent's
+    delete last;
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   void Read(const NamedTensor& target) {
-    const std::scoped_lock lock(mutex);
-    if (!pool) {
-      pool.emplace(kReaderWindows);
-      loader.emplace(PosixFileSystem(), *pool);
-    }
-    RestoreTensors(bundle, *loader, devices, std::span(&target, 1), nullptr,
-                   fmt::format("read {}", bundle.prefix()));
+    Buffers& own = OwnBuffers();
+    const std::scoped_lock lock(own.mutex);
+    RestoreTensors(*checkpoint, own.loader, devices, std::span(&target, 1), nullptr,
+                   fmt::format("read {}", checkpoint->prefix()));
   }
 
   const StoredTensor& Mappable(std::string_view name) const {
-    const StoredTensor* const tensor = bundle.index().Find(name);
+    const StoredTensor* const tensor = checkpoint->index().Find(name);
     if (tensor == nullptr) {
       throw Error(Code::kNotFound, fmt::format("map {}: tensor {} is not in the checkpoint",
-                                               bundle.prefix(), Printable(name)));
+                                               checkpoint->prefix(), Printable(name)));
     }
     if (HasByteChecksum(*tensor)) return *tensor;
     throw Error(Code::kInvalidArgument,
                 fmt::format("map {}: tensor {} is of dtype {}, which has no elements of one size",
-                            bundle.prefix(), Printable(name), DTypeName(tensor->dtype)));
+                            checkpoint->prefix(), Printable(name), DTypeName(tensor->dtype)));
   }
 
   // The tensor in memory of its own.
   std::shared_ptr<std::byte> ReadCopy(const StoredTensor& tensor) {
-    RequireWhole(bundle, tensor);
+    RequireWhole(*checkpoint, tensor);
     const std::size_t size =
         static_cast<std::size_t>(ElementCount(tensor.shape)) * ElementBytes(tensor.dtype);
     try {
@@ -86,25 +95,46 @@ class CheckpointReader::Impl {
       return copy;
     } catch (const std::bad_alloc&) {
       throw Error(Code::kResourceExhausted,
-                  fmt::format("map {}: no memory for the {} bytes of tensor {}", bundle.prefix(),
-                              size, Printable(tensor.name)));
+                  fmt::format("map {}: no memory for the {} bytes of tensor {}",
+                              checkpoint->prefix(), size, Printable(tensor.name)));
     }
   }
 
   void LogFirstCopy(const StoredTensor& tensor, const std::string& why) {
     if (has_logged_copy.exchange(true)) return;
-    LogInfo(fmt::format("map {}: tensor {} is copied into memory: {}", bundle.prefix(),
+    LogInfo(fmt::format("map {}: tensor {} is copied into memory: {}", checkpoint->prefix(),
                         Printable(tensor.name), why));
   }
 
-  BundleReader bundle;
+  std::string WhyNotMapped(const StoredTensor& tensor) const {
+    return mapper ? mapper->WhyNot(tensor) : "format V1 has no bytes that could be mapped";
+  }
+
+  const std::unique_ptr<StoredCheckpoint> checkpoint;
   DeviceRegistry devices;
-  TensorMapper mapper;
+  std::optional<TensorMapper> mapper;  // of a bundle
   std::atomic<bool> has_logged_copy = false;
-  std::mutex mutex;  // readers may be shared between threads
-  // Made by the first Read.  Guarded by mutex.
-  std::optional<BufferPool> pool;
-  std::optional<TensorLoader> loader;
+
+ private:
+  // What a Read goes through; readers may be shared between threads.
+  struct Buffers {
+    OwnProcess process;
+    std::mutex mutex;
+    BufferPool pool{kReaderWindows};
+    TensorLoader loader{PosixFileSystem(), pool};  // Guarded by mutex.
+  };
+
+  // Made by the process's first Read.  A forked child shares its parent's ring, and a thread of the
+  // parent may have held the lock: what it finds it leaves alone.
+  Buffers& OwnBuffers() {
+    Buffers* found = buffers_.load();
+    if (found != nullptr && !found->process.IsForked()) return *found;
+    auto made = std::make_unique<Buffers>();
+    if (buffers_.compare_exchange_strong(found, made.get())) return *made.release();
+    return *found;  // another thread was first
+  }
+
+  std::atomic<Buffers*> buffers_ = nullptr;
 };
 
 CheckpointReader::CheckpointReader(const std::string& prefix)
@@ -113,21 +143,26 @@ CheckpointReader::~CheckpointReader() = default;
 CheckpointReader::CheckpointReader(CheckpointReader&&) noexcept = default;
 CheckpointReader& CheckpointReader::operator=(CheckpointReader&&) noexcept = default;
 
-int CheckpointReader::shard_count() const noexcept {
-  return impl_->bundle.index().header().shard_count;
-}
+const std::string& CheckpointReader::prefix() const noexcept { return impl_->checkpoint->prefix(); }
+
+int CheckpointReader::shard_count() const noexcept { return impl_->checkpoint->shard_count(); }
+
+const StoredCheckpoint& CheckpointReader::stored() const noexcept { return *impl_->checkpoint; }
+
+bool CheckpointReader::is_v1() const noexcept { return impl_->checkpoint->v1() != nullptr; }
 
 std::vector<CheckpointReader::TensorInfo> CheckpointReader::List() const {
+  const auto& tensors = impl_->checkpoint->index().tensors();
   std::vector<TensorInfo> list;
-  list.reserve(impl_->bundle.index().tensors().size());
-  for (const StoredTensor& tensor : impl_->bundle.index().tensors()) list.push_back(InfoOf(tensor));
+  list.reserve(tensors.size());
+  for (const StoredTensor& tensor : tensors) list.push_back(InfoOf(tensor, is_v1()));
   return list;
 }
 
 std::optional<CheckpointReader::TensorInfo> CheckpointReader::Find(std::string_view name) const {
-  const StoredTensor* const tensor = impl_->bundle.index().Find(name);
+  const StoredTensor* const tensor = impl_->checkpoint->index().Find(name);
   if (tensor == nullptr) return std::nullopt;
-  return InfoOf(*tensor);
+  return InfoOf(*tensor, is_v1());
 }
 
 void CheckpointReader::Read(std::string_view name, const TensorView& target) const {
@@ -136,7 +171,7 @@ void CheckpointReader::Read(std::string_view name, const TensorView& target) con
 
 void CheckpointReader::ReadSlice(std::string_view name, const TensorSlice& slice,
                                  const TensorView& target) const {
-  const StoredTensor* const tensor = impl_->bundle.index().Find(name);
+  const StoredTensor* const tensor = impl_->checkpoint->index().Find(name);
   impl_->Read({.name = std::string(name),
                .tensor = target,
                .full_shape = tensor == nullptr ? Shape{} : tensor->shape,
@@ -145,7 +180,7 @@ void CheckpointReader::ReadSlice(std::string_view name, const TensorSlice& slice
 
 MappedTensor CheckpointReader::Map(std::string_view name, const MapOptions& options) const {
   const StoredTensor& tensor = impl_->Mappable(name);
-  const std::string why = impl_->mapper.WhyNot(tensor);
+  const std::string why = impl_->WhyNotMapped(tensor);
   // Of no bytes there is nothing to be mapped, only a checksum to be checked.
   if (!why.empty() || ElementCount(tensor.shape) == 0) {
     std::shared_ptr<std::byte> copy = impl_->ReadCopy(tensor);
@@ -153,7 +188,7 @@ MappedTensor CheckpointReader::Map(std::string_view name, const MapOptions& opti
     ConstTensorView view(copy.get(), tensor.dtype, tensor.shape);
     return {std::move(copy), std::move(view), true};
   }
-  TensorMapper::View mapped = impl_->mapper.Map(tensor, options.verify);
+  TensorMapper::View mapped = impl_->mapper->Map(tensor, options.verify);
   ConstTensorView view(mapped.bytes.data(), tensor.dtype, tensor.shape);
   return {std::move(mapped.file), std::move(view), false};
 }

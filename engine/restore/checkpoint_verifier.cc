@@ -1,8 +1,9 @@
 #include "restore/checkpoint_verifier.h"
 
 #include <memory>
+#include <utility>
 
-#include "restore/load_lanes.h"
+#include "restore/open_checkpoint.h"
 #include "restore/part_checker.h"
 
 namespace waypost {
@@ -11,13 +12,23 @@ namespace {
 // As many as an engine has by default.
 constexpr std::size_t kWindows = 16;
 
+void VerifyAll(const LoadResources& resources, const StoredCheckpoint& checkpoint) {
+  RunLanes(resources, checkpoint, LanesByFile(AllParts(checkpoint.index())),
+           [&] { return std::make_unique<PartChecker>(checkpoint); });
+}
+
 }  // namespace
 
 void VerifyCheckpoint(FileSystem& fs, const std::string& prefix) {
-  const BundleReader reader(fs, prefix);
+  const std::unique_ptr<StoredCheckpoint> checkpoint = OpenCheckpoint(fs, prefix);
   BufferPool pool(kWindows);
-  RunLanes({.fs = fs, .pool = pool}, reader, LanesByFile(AllParts(reader.index())),
-           [&] { return std::make_unique<PartChecker>(reader); });
+  VerifyAll({.fs = fs, .pool = pool}, *checkpoint);
+}
+
+void VerifyWritten(const LoadResources& resources, const std::string& prefix, BundlePaths paths) {
+  LoadResources from_drive = resources;
+  from_drive.past_cache = true;
+  VerifyAll(from_drive, BundleReader(resources.fs, prefix, std::move(paths)));
 }
 
 }  // namespace waypost

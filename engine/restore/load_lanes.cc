@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "restore/counting_consumer.h"
 #include "restore/tensor_loader.h"
 
 namespace waypost {
@@ -30,7 +31,7 @@ std::uint64_t BytesOf(const LoadLane& lane) {
 }
 
 // Drives that the lanes' files are on; a file that cannot be looked at is on none.
-std::size_t DriveCount(FileSystem& fs, const BundleReader& reader,
+std::size_t DriveCount(FileSystem& fs, const StoredCheckpoint& reader,
                        const std::vector<LoadLane>& lanes) {
   std::set<int> shards;
   for (const LoadLane& lane : lanes) {
@@ -49,7 +50,7 @@ std::size_t DriveCount(FileSystem& fs, const BundleReader& reader,
   return drives.size();
 }
 
-std::size_t ThreadCount(const LoadResources& resources, const BundleReader& reader,
+std::size_t ThreadCount(const LoadResources& resources, const StoredCheckpoint& reader,
                         const std::vector<LoadLane>& lanes) {
   if (resources.threads_max != 0) return std::min(resources.threads_max, lanes.size());
   const std::size_t cores =
@@ -60,7 +61,7 @@ std::size_t ThreadCount(const LoadResources& resources, const BundleReader& read
 
 class LaneRunner {
  public:
-  LaneRunner(const LoadResources& resources, const BundleReader& reader,
+  LaneRunner(const LoadResources& resources, const StoredCheckpoint& reader,
              std::vector<LoadLane> lanes, const ConsumerFactory& make_consumer)
       : resources_(resources),
         reader_(reader),
@@ -70,6 +71,7 @@ class LaneRunner {
   void Run(std::size_t thread_count) {
     windows_max_ = std::max<std::size_t>(1, resources_.pool.window_count() / thread_count);
     {
+      const std::stop_callback on_stop(resources_.stop, [this] { stop_.request_stop(); });
       std::vector<std::jthread> threads = StartThreads(thread_count - 1);
       TakeLanes();
     }
@@ -96,7 +98,10 @@ class LaneRunner {
 
   void TakeLanes() noexcept {
     try {
-      const std::unique_ptr<PartConsumer> consumer = make_consumer_();
+      std::unique_ptr<PartConsumer> consumer = make_consumer_();
+      if (resources_.bytes_done != nullptr) {
+        consumer = std::make_unique<CountingConsumer>(std::move(consumer), *resources_.bytes_done);
+      }
       for (std::size_t lane = next_lane_++; lane < lanes_.size(); lane = next_lane_++) {
         RunLane(lanes_[lane], *consumer);
       }
@@ -108,7 +113,9 @@ class LaneRunner {
   void RunLane(LoadLane& lane, PartConsumer& consumer) {
     const std::size_t windows_max = lane.windows_max != 0 ? lane.windows_max : windows_max_;
     TensorLoader loader(resources_.fs, resources_.pool,
-                        {.windows_max = windows_max, .stop = stop_.get_token()});
+                        {.windows_max = windows_max,
+                         .past_cache = resources_.past_cache,
+                         .stop = stop_.get_token()});
     for (std::vector<LoadPart>& step : lane.steps) {
       ThrowIfStopped(stop_.get_token());
       loader.Load(reader_, std::move(step), consumer);
@@ -122,7 +129,7 @@ class LaneRunner {
   }
 
   const LoadResources& resources_;
-  const BundleReader& reader_;
+  const StoredCheckpoint& reader_;
   std::vector<LoadLane> lanes_;  // each is touched by the thread that took it
   const ConsumerFactory& make_consumer_;
   std::size_t windows_max_ = 1;
@@ -147,7 +154,7 @@ std::vector<LoadLane> LanesByFile(std::vector<LoadPart> parts) {
   return lanes;
 }
 
-void RunLanes(const LoadResources& resources, const BundleReader& reader,
+void RunLanes(const LoadResources& resources, const StoredCheckpoint& reader,
               std::vector<LoadLane> lanes, const ConsumerFactory& make_consumer) {
   if (lanes.empty()) return;
   std::ranges::stable_sort(lanes, std::greater<>(), BytesOf);

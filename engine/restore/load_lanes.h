@@ -11,9 +11,12 @@
 // none.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <vector>
 
 #include "io/file_system.h"
@@ -27,6 +30,9 @@ struct LoadResources {
   BufferPool& pool;
   // Threads at once, the calling one included; 0: one a drive, and more where cores and files are.
   std::size_t threads_max = 0;
+  bool past_cache = false;                           // TensorLoaderOptions::past_cache
+  std::stop_token stop = {};                         // ends all lanes with kCancelled
+  std::atomic<std::uint64_t>* bytes_done = nullptr;  // raised as bytes are handed on
 };
 
 struct LoadLane {
@@ -42,7 +48,7 @@ using ConsumerFactory = std::function<std::unique_ptr<PartConsumer>()>;
 
 // The first error ends all lanes and is thrown.  Lanes are begun in descending order of their
 // bytes.
-void RunLanes(const LoadResources& resources, const BundleReader& reader,
+void RunLanes(const LoadResources& resources, const StoredCheckpoint& reader,
               std::vector<LoadLane> lanes, const ConsumerFactory& make_consumer);
 
 }  // namespace waypost

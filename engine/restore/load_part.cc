@@ -7,6 +7,7 @@
 
 #include "base/escape.h"
 #include "base/units.h"
+#include "restore/bundle_reader.h"
 
 namespace waypost {
 
@@ -48,15 +49,16 @@ void ThrowIfStopped(const std::stop_token& stop) {
   if (stop.stop_requested()) throw Error(Code::kCancelled, "the loading was stopped");
 }
 
-std::string PartContext(const BundleReader& reader, const LoadPart& part) {
+std::string PartContext(const StoredCheckpoint& reader, const LoadPart& part) {
   return fmt::format("{}: tensor {} at offset {}", reader.DataFilePath(part.extent->shard),
                      Printable(part.tensor->name), part.file_begin());
 }
 
 void PresenceCheck::Require(const LoadPart& part) {
+  if (reader_.bundle() == nullptr) return;
   auto place = file_bytes_.find(part.extent->shard);
   if (place == file_bytes_.end()) {
-    const DataFile* const file = reader_.FindDataFile(part.extent->shard);
+    const std::shared_ptr<DataFile> file = reader_.bundle()->FindDataFile(part.extent->shard);
     place = file_bytes_
                 .emplace(part.extent->shard,
                          file == nullptr ? std::nullopt : std::optional(file->size()))
@@ -64,7 +66,7 @@ void PresenceCheck::Require(const LoadPart& part) {
   }
   const std::optional<std::uint64_t>& file_bytes = place->second;
   if (!file_bytes) {
-    const std::optional<std::string> target = reader_.LinkOf(part.extent->shard);
+    const std::optional<std::string> target = reader_.bundle()->LinkOf(part.extent->shard);
     throw Error(Code::kNotFound,
                 target ? fmt::format("{}: the file it links to, {}, is missing",
                                      PartContext(reader_, part), *target)
@@ -77,7 +79,7 @@ void PresenceCheck::Require(const LoadPart& part) {
   }
 }
 
-void RequirePresent(const BundleReader& reader, const LoadPart& part) {
+void RequirePresent(const StoredCheckpoint& reader, const LoadPart& part) {
   PresenceCheck(reader).Require(part);
 }
 

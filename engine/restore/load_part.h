@@ -10,8 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "format/bundle_index.h"
-#include "restore/bundle_reader.h"
+#include "format/tensor_index.h"
+#include "restore/stored_checkpoint.h"
 #include "waypost/error.h"
 
 namespace waypost {
@@ -70,6 +70,8 @@ class PartConsumer {
   // Whether it looks only once at the bytes it is given.  Then they may be those of a mapped file,
   // which somebody may overwrite between the check and a second look.
   virtual bool TakesMapped(const LoadPart& /*part*/) const { return false; }
+  // Of a V1 checkpoint, instead of OnBytes and OnPartDone: all elements of a string part, verified.
+  virtual void OnStrings(const LoadPart& /*part*/, std::vector<std::string> /*strings*/) {}
   // All of the part was handed on, and it is what was saved.
   virtual void OnPartDone(const LoadPart& part) = 0;
   // The part is damaged or cannot be read; nothing more comes of it.  Throwing ends the loading.
@@ -81,23 +83,24 @@ class PartConsumer {
 // Throws kCancelled when a stop is requested: what ends a loading that is no longer wanted.
 void ThrowIfStopped(const std::stop_token& stop);
 
-// "FILE: tensor NAME at offset N": how every message about stored bytes begins.
-std::string PartContext(const BundleReader& reader, const LoadPart& part);
+// "FILE: tensor NAME at offset N": how every message about stored bytes of a bundle begins.
+std::string PartContext(const StoredCheckpoint& reader, const LoadPart& part);
 
 // Whether data files hold what an index says: what can be known before reading, and before memory
-// is allocated.  Each file is looked at once.
+// is allocated.  Each file is looked at once.  Of a V1 checkpoint that is known since it was
+// opened.
 class PresenceCheck {
  public:
-  explicit PresenceCheck(const BundleReader& reader) : reader_(reader) {}
+  explicit PresenceCheck(const StoredCheckpoint& reader) : reader_(reader) {}
   // Throws when the part's data file is missing (kNotFound) or ends before the part (kDataLoss).
   void Require(const LoadPart& part);
 
  private:
-  const BundleReader& reader_;
+  const StoredCheckpoint& reader_;
   std::unordered_map<int, std::optional<std::uint64_t>> file_bytes_;  // by shard; nullopt: missing
 };
 
 // The same for one part.
-void RequirePresent(const BundleReader& reader, const LoadPart& part);
+void RequirePresent(const StoredCheckpoint& reader, const LoadPart& part);
 
 }  // namespace waypost

@@ -38,7 +38,7 @@ class PagesAhead {
 
 }  // namespace
 
-void LoadMapped(const BundleReader& reader, const MappedFile& mapping,
+void LoadMapped(const StoredCheckpoint& reader, const MappedFile& mapping,
                 std::span<const LoadPart> parts, PartConsumer& consumer,
                 const std::stop_token& stop) {
   const std::span<const std::byte> file = mapping.bytes();

@@ -9,13 +9,14 @@
 #include <span>
 #include <stop_token>
 
+#include "io/file_system.h"
 #include "restore/load_part.h"
 
 namespace waypost {
 
 // Errors as TensorLoader.  Requires: parts of the file that `mapping` maps, sorted, none of them
 // empty.
-void LoadMapped(const BundleReader& reader, const MappedFile& mapping,
+void LoadMapped(const StoredCheckpoint& reader, const MappedFile& mapping,
                 std::span<const LoadPart> parts, PartConsumer& consumer,
                 const std::stop_token& stop);
 

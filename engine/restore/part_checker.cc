@@ -9,7 +9,7 @@
 namespace waypost {
 namespace {
 
-void CheckEncoded(const BundleReader& reader, const LoadPart& part, const std::string& bytes) {
+void CheckEncoded(const StoredCheckpoint& reader, const LoadPart& part, const std::string& bytes) {
   const auto count =
       static_cast<std::uint64_t>(ElementCount(SliceShape(part.tensor->shape, part.extent->slice)));
   const std::string context = PartContext(reader, part);
@@ -42,7 +42,7 @@ void PartChecker::OnDamage(const LoadPart& part, const Error& error) {
   throw error;
 }
 
-std::vector<LoadPart> AllParts(const BundleIndex& index) {
+std::vector<LoadPart> AllParts(const TensorIndex& index) {
   std::vector<LoadPart> parts;
   for (const StoredTensor& tensor : index.tensors()) {
     for (const StoredExtent& extent : tensor.extents) parts.push_back(WholeExtent(tensor, extent));

@@ -11,7 +11,7 @@ namespace waypost {
 
 class PartChecker : public PartConsumer {
  public:
-  explicit PartChecker(const BundleReader& reader) : reader_(reader) {}
+  explicit PartChecker(const StoredCheckpoint& reader) : reader_(reader) {}
 
   void OnBytes(const LoadPart& part, std::uint64_t offset,
                std::span<const std::byte> bytes) override;
@@ -26,11 +26,11 @@ class PartChecker : public PartConsumer {
   void Forget(const LoadPart& part) { encoded_.erase(&part); }
 
  private:
-  const BundleReader& reader_;
+  const StoredCheckpoint& reader_;
   std::unordered_map<const LoadPart*, std::string> encoded_;  // of the parts under way
 };
 
 // Every part of a checkpoint.
-std::vector<LoadPart> AllParts(const BundleIndex& index);
+std::vector<LoadPart> AllParts(const TensorIndex& index);
 
 }  // namespace waypost

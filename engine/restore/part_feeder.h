@@ -18,7 +18,7 @@ namespace waypost {
 class PartFeeder {
  public:
   // All are borrowed.
-  PartFeeder(const BundleReader& reader, const LoadPart& part, PartConsumer& consumer)
+  PartFeeder(const StoredCheckpoint& reader, const LoadPart& part, PartConsumer& consumer)
       : reader_(&reader), part_(&part), consumer_(&consumer), next_(part.begin) {}
 
   const LoadPart& part() const noexcept { return *part_; }
@@ -39,7 +39,7 @@ class PartFeeder {
   bool CheckUnit();
   void Damage(const Error& error);
 
-  const BundleReader* reader_;
+  const StoredCheckpoint* reader_;
   const LoadPart* part_;
   PartConsumer* consumer_;
   std::uint64_t next_;        // bytes from the start of the extent

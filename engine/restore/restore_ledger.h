@@ -23,6 +23,9 @@ class RestoreLedger {
   void Begin(std::size_t target) noexcept { Set(accounts_[target].is_begun); }
   // A copy to its device has failed.
   void Spoil(std::size_t target) noexcept { Set(accounts_[target].is_spoilt); }
+  // What becomes of one of targets that share memory becomes of all.  Once no thread writes any
+  // more.
+  void Unite(std::span<const std::size_t> targets);
   // One of its parts is there, and is what was saved.
   void PartDone(std::size_t target) noexcept { --accounts_[target].parts_left; }
 

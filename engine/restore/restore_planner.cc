@@ -5,43 +5,26 @@
 #include <algorithm>
 
 #include "base/escape.h"
+#include "base/problems.h"
 #include "waypost/error.h"
 
 namespace waypost {
 namespace {
 
-// Problems of all targets, for one message of bounded length.
-class Problems {
- public:
-  void Add(Code code, const std::string& text) {
-    constexpr std::size_t kListedMax = 20;
-    ++count_;
-    only_missing_ = only_missing_ && code == Code::kNotFound;
-    if (count_ <= kListedMax) text_ += (text_.empty() ? "" : "; ") + text;
-  }
-
-  void ThrowIfAny(const std::string& context) const {
-    if (count_ == 0) return;
-    throw Error(only_missing_ ? Code::kNotFound : Code::kInvalidArgument,
-                fmt::format("{}: {}{}", context, text_,
-                            count_ > 20 ? fmt::format("; and {} more", count_ - 20) : ""));
-  }
-
- private:
-  std::size_t count_ = 0;
-  bool only_missing_ = true;
-  std::string text_;
-};
-
 // "" when `target` can be filled from `stored`, else why not.
-std::string Mismatch(const NamedTensor& target, const StoredTensor& stored) {
+std::string Mismatch(const NamedTensor& target, const StoredTensor& stored, bool reshape) {
   if (target.tensor.dtype() != stored.dtype) {
     return fmt::format("dtype {} was asked for, the checkpoint has {}",
                        DTypeName(target.tensor.dtype()), DTypeName(stored.dtype));
   }
   if (FullShape(target) != stored.shape) {
-    return fmt::format("shape {} was asked for, the checkpoint has {}",
-                       ShapeText(FullShape(target)), ShapeText(stored.shape));
+    const bool is_whole = target.slice.IsWhole();
+    if (reshape && is_whole && target.tensor.element_count() == ElementCount(stored.shape)) {
+      return "";
+    }
+    return fmt::format("shape {} was asked for, the checkpoint has {}{}",
+                       ShapeText(FullShape(target)), ShapeText(stored.shape),
+                       reshape && is_whole ? ", which has not as many elements" : "");
   }
   const Shape slice_shape = SliceShape(stored.shape, target.slice);
   if (slice_shape != target.tensor.shape()) {
@@ -85,9 +68,9 @@ std::uint64_t ElementUnits(DType dtype) noexcept {
   return dtype == DType::kString ? 1 : ElementBytes(dtype);
 }
 
-std::vector<RestorePiece> PlanRestore(const BundleIndex& index,
+std::vector<RestorePiece> PlanRestore(const TensorIndex& index,
                                       std::span<const NamedTensor> targets,
-                                      const std::string& context) {
+                                      const std::string& context, bool reshape) {
   std::vector<RestorePiece> pieces;
   pieces.reserve(targets.size());
   Problems problems;
@@ -100,7 +83,7 @@ std::vector<RestorePiece> PlanRestore(const BundleIndex& index,
       continue;
     }
     try {
-      if (const std::string why = Mismatch(target, *stored); !why.empty()) {
+      if (const std::string why = Mismatch(target, *stored, reshape); !why.empty()) {
         problems.Add(Code::kInvalidArgument, fmt::format("tensor {}: {}", name, why));
       } else if (!AppendPieces(target, i, *stored, pieces)) {
         problems.Add(

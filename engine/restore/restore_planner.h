@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "format/bundle_index.h"
+#include "format/tensor_index.h"
 #include "restore/slice_copier.h"
 #include "waypost/engine.h"
 
@@ -24,11 +24,13 @@ struct RestorePiece {
 // is read: kNotFound when names are missing and nothing else is wrong, else kInvalidArgument.
 // `context` begins the message ("restore PREFIX").
 //
+// `reshape`: as in RestoreOptions.
+//
 // A stored slice that is just what is asked for is taken alone; else every stored slice that meets
 // the request is, and together they must cover it.
-std::vector<RestorePiece> PlanRestore(const BundleIndex& index,
+std::vector<RestorePiece> PlanRestore(const TensorIndex& index,
                                       std::span<const NamedTensor> targets,
-                                      const std::string& context);
+                                      const std::string& context, bool reshape = false);
 
 // The shape of the checkpoint's tensor that `target` is, or is a part of.
 const Shape& FullShape(const NamedTensor& target) noexcept;

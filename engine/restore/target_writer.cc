@@ -14,6 +14,9 @@ namespace {
 
 // Many shorter runs are quicker copied after one pass of the checksum over all of them.
 constexpr std::uint64_t kFusedRunMin = 4 * kKiB;
+// Copies to a device are started when there are so many bytes of them, so that the device copies
+// while the next bytes are summed.
+constexpr std::size_t kStartedTogether = 256 * kKiB;
 
 }  // namespace
 
@@ -28,13 +31,33 @@ void TargetWriter::OnBytes(const LoadPart& part, std::uint64_t offset,
   work_.ledger.Begin(piece.target);
   auto* const data = static_cast<std::byte*>(target.data());
   Device& device = *work_.devices[piece.target];
-  piece.copier.Copy(
-      offset, offset + bytes.size(), [&](std::uint64_t from, std::uint64_t to, std::uint64_t size) {
-        const auto source =
-            bytes.subspan(static_cast<std::size_t>(from - offset), static_cast<std::size_t>(size));
-        const Device::Ticket ticket = device.StartCopyFromHost(data + to, source, work_.stream);
-        if (ticket != 0) pending_.push_back({&device, ticket, piece.target});
-      });
+  Gathered& gathered = gathered_[&device];
+  piece.copier.Copy(offset, offset + bytes.size(),
+                    [&](std::uint64_t from, std::uint64_t to, std::uint64_t size) {
+                      gathered.copies.push_back(
+                          {data + to, &bytes[static_cast<std::size_t>(from - offset)], size});
+                      gathered.bytes += size;
+                    });
+  if (gathered.targets.empty() || gathered.targets.back() != piece.target) {
+    gathered.targets.push_back(piece.target);
+  }
+  if (gathered.bytes >= kStartedTogether) Start(device, gathered);
+}
+
+void TargetWriter::Start(Device& device, Gathered& gathered) {
+  Gathered copies = std::exchange(gathered, {});
+  try {
+    started_.reserve(started_.size() + 1);  // a copy that is under way must not be forgotten
+    const Device::Ticket ticket = device.StartCopiesFromHost(copies.copies, work_.marks.Of(device));
+    started_.push_back({&device, ticket, std::move(copies.targets)});
+  } catch (...) {
+    Spoil(copies.targets);
+    throw;
+  }
+}
+
+void TargetWriter::Spoil(std::span<const std::size_t> targets) {
+  for (const std::size_t target : targets) work_.ledger.Spoil(target);
 }
 
 std::optional<std::uint32_t> TargetWriter::Copy(const LoadPart& part, std::uint64_t offset,
@@ -65,20 +88,43 @@ bool TargetWriter::TakesMapped(const LoadPart& part) const {
 }
 
 void TargetWriter::OnPartDone(const LoadPart& part) {
+  if (part.tensor->dtype == DType::kString) return OnStrings(part, TakeStrings(part));
+  work_.ledger.PartDone(work_.pieces[part.user].target);
+}
+
+void TargetWriter::OnStrings(const LoadPart& part, std::vector<std::string> strings) {
   RestorePiece& piece = work_.pieces[part.user];
-  if (part.tensor->dtype == DType::kString) AssignStrings(part, piece);
+  auto* const target = static_cast<std::string*>(work_.targets[piece.target].tensor.data());
+  work_.ledger.Begin(piece.target);
+  piece.copier.Copy(0, strings.size(),
+                    [&](std::uint64_t from, std::uint64_t to, std::uint64_t size) {
+                      for (std::uint64_t i = 0; i < size; ++i)
+                        target[to + i] = std::move(strings[static_cast<std::size_t>(from + i)]);
+                    });
   work_.ledger.PartDone(piece.target);
 }
 
 void TargetWriter::OnWindowDone() {
   std::exception_ptr first_error;
-  for (const PendingCopy& copy : std::exchange(pending_, {})) {
+  const auto keep_first = [&](auto&& act) {
     try {
-      copy.device->Wait(copy.ticket);
-    } catch (const Error&) {
+      act();
+    } catch (...) {
       if (first_error == nullptr) first_error = std::current_exception();
-      work_.ledger.Spoil(copy.target);
     }
+  };
+  for (auto& entry : gathered_) {
+    if (!entry.second.copies.empty()) keep_first([&] { Start(*entry.first, entry.second); });
+  }
+  for (const Started& copies : std::exchange(started_, {})) {
+    keep_first([&] {
+      try {
+        copies.device->Wait(copies.ticket);
+      } catch (...) {
+        Spoil(copies.targets);
+        throw;
+      }
+    });
   }
   if (first_error != nullptr) std::rethrow_exception(first_error);
 }
@@ -88,19 +134,13 @@ bool TargetWriter::CopiesWithChecksum(const RestorePiece& piece) const {
          (piece.copier.is_contiguous() || piece.copier.run_units() >= kFusedRunMin);
 }
 
-void TargetWriter::AssignStrings(const LoadPart& part, RestorePiece& piece) {
+// What the bytes of a string part of a bundle hold.
+std::vector<std::string> TargetWriter::TakeStrings(const LoadPart& part) {
   const StoredTensor& stored = *part.tensor;
   const auto count =
       static_cast<std::uint64_t>(ElementCount(SliceShape(stored.shape, part.extent->slice)));
   const std::string bytes = std::exchange(strings_[part.user], {});
-  std::vector<std::string> strings =
-      DecodeStrings(AsBytes(bytes), count, part.extent->crc32c, PartContext(work_.reader, part));
-  auto* const target = static_cast<std::string*>(work_.targets[piece.target].tensor.data());
-  work_.ledger.Begin(piece.target);
-  piece.copier.Copy(0, count, [&](std::uint64_t from, std::uint64_t to, std::uint64_t size) {
-    for (std::uint64_t i = 0; i < size; ++i)
-      target[to + i] = std::move(strings[static_cast<std::size_t>(from + i)]);
-  });
+  return DecodeStrings(AsBytes(bytes), count, part.extent->crc32c, PartContext(work_.reader, part));
 }
 
 }  // namespace waypost

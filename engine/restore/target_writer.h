@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "device/device_registry.h"
+#include "device/stream_marks.h"
 #include "restore/load_part.h"
 #include "restore/restore_ledger.h"
 #include "restore/restore_planner.h"
@@ -23,12 +24,12 @@ namespace waypost {
 
 // What the writers of one restore share.  Pieces are written by the thread that loads their file.
 struct RestoreWork {
-  const BundleReader& reader;
+  const StoredCheckpoint& reader;
   std::span<const NamedTensor> targets;
   std::vector<Device*> devices;      // the owner of each target's memory
   std::vector<RestorePiece> pieces;  // a LoadPart's `user` is a position in them
   RestoreLedger ledger;
-  void* stream = nullptr;
+  StreamMarks marks;  // of the caller's stream; copies to devices are behind them
 };
 
 class TargetWriter final : public PartConsumer {
@@ -41,23 +42,35 @@ class TargetWriter final : public PartConsumer {
                                     std::span<const std::byte> bytes,
                                     std::uint32_t crc32c) override;
   bool TakesMapped(const LoadPart& part) const override;
+  void OnStrings(const LoadPart& part, std::vector<std::string> strings) override;
   void OnPartDone(const LoadPart& part) override;
   [[noreturn]] void OnDamage(const LoadPart& /*part*/, const Error& error) override { throw error; }
   // Waits for all copies; those that failed spoil their targets, and the first of them is thrown.
   void OnWindowDone() override;
 
  private:
-  struct PendingCopy {
+  // Copies to one device that are under way, and the targets that they write to.
+  struct Started {
     Device* device = nullptr;
     Device::Ticket ticket = 0;
-    std::size_t target = 0;
+    std::vector<std::size_t> targets;
+  };
+  // Those that are to be started together: many small ones cost a device as much as a large one.
+  struct Gathered {
+    std::vector<Device::Copy> copies;
+    std::vector<std::size_t> targets;
+    std::size_t bytes = 0;
   };
 
   bool CopiesWithChecksum(const RestorePiece& piece) const;
-  void AssignStrings(const LoadPart& part, RestorePiece& piece);
+  // Spoils the targets when it throws.
+  void Start(Device& device, Gathered& gathered);
+  void Spoil(std::span<const std::size_t> targets);
+  std::vector<std::string> TakeStrings(const LoadPart& part);
 
   RestoreWork& work_;
-  std::vector<PendingCopy> pending_;
+  std::map<Device*, Gathered> gathered_;
+  std::vector<Started> started_;
   std::map<std::size_t, std::string> strings_;  // bytes of the string extents under way, by piece
 };
 

@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "io/network_file.h"
+#include "restore/bundle_reader.h"
 #include "restore/mapped_load.h"
+#include "restore/v1_load.h"
 #include "restore/window_load.h"
 
 namespace waypost {
@@ -50,7 +52,7 @@ std::unique_ptr<MappedFile> TryMap(const DataFile& file) {
 
 // Reports what is wrong with a part that can be seen without reading.  False: nothing is to be
 // read.
-bool MayBeRead(const BundleReader& reader, const LoadPart& part, PresenceCheck& presence,
+bool MayBeRead(const StoredCheckpoint& reader, const LoadPart& part, PresenceCheck& presence,
                PartConsumer& consumer) {
   if (part.begin == part.end) {
     if (HasByteChecksum(*part.tensor) && part.extent->size_bytes == 0 && part.extent->crc32c != 0) {
@@ -78,8 +80,10 @@ TensorLoader::TensorLoader(FileSystem& fs, BufferPool& pool, const TensorLoaderO
   if (options_.windows_max == 0) options_.windows_max = pool.window_count();
 }
 
-void TensorLoader::Load(const BundleReader& reader, std::vector<LoadPart> parts,
+void TensorLoader::Load(const StoredCheckpoint& reader, std::vector<LoadPart> parts,
                         PartConsumer& consumer) {
+  if (reader.v1() != nullptr)
+    return LoadV1(reader, std::move(parts), consumer, pool_, options_.stop);
   PresenceCheck presence(reader);
   std::erase_if(parts,
                 [&](const LoadPart& part) { return !MayBeRead(reader, part, presence, consumer); });
@@ -87,7 +91,7 @@ void TensorLoader::Load(const BundleReader& reader, std::vector<LoadPart> parts,
   for (std::size_t begin = 0; begin < parts.size();) {
     std::size_t end = begin + 1;
     while (end < parts.size() && parts[end].extent->shard == parts[begin].extent->shard) ++end;
-    LoadFile(reader, std::span(parts).subspan(begin, end - begin), consumer);
+    LoadFile(*reader.bundle(), std::span(parts).subspan(begin, end - begin), consumer);
     begin = end;
   }
 }
@@ -95,18 +99,19 @@ void TensorLoader::Load(const BundleReader& reader, std::vector<LoadPart> parts,
 void TensorLoader::LoadFile(const BundleReader& reader, std::span<const LoadPart> parts,
                             PartConsumer& consumer) {
   const int shard = parts.front().extent->shard;
-  const DataFile& file = *reader.FindDataFile(shard);
+  const std::shared_ptr<DataFile> file = reader.RequireDataFile(shard);
   const bool is_small = IsSmall(parts);
-  const bool is_hot = is_small || IsHot(file, parts);
+  if (options_.past_cache) file->DropCached();
+  const bool is_hot = !options_.past_cache && (is_small || IsHot(*file, parts));
   if (is_hot && !is_small && !IsNetworkFile(reader.DataFilePath(shard)) &&
       std::ranges::all_of(parts,
                           [&](const LoadPart& part) { return consumer.TakesMapped(part); })) {
-    if (const std::unique_ptr<MappedFile> mapping = TryMap(file)) {
+    if (const std::unique_ptr<MappedFile> mapping = TryMap(*file)) {
       LoadMapped(reader, *mapping, parts, consumer, options_.stop);
       return;
     }
   }
-  WindowLoad(reader, parts, consumer, pool_, Ring(),
+  WindowLoad(reader, *file, parts, consumer, pool_, Ring(),
              {.windows_max = options_.windows_max, .through_cache = is_hot, .stop = options_.stop})
       .Run();
 }

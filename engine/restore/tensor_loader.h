@@ -10,6 +10,8 @@
 // whole extent's otherwise.  Strings and variants carry checksums of another kind: their bytes are
 // handed on unchecked, and the consumer verifies them when it decodes (part_checker.h).
 //
+// A V1 checkpoint is no bytes at places of files: v1_load.h.
+//
 // Threads:  one thread at a time.
 // Errors:   what is wrong with a part goes to PartConsumer::OnDamage; all else throws.
 // Lifetime: file system, pool and reader are borrowed.
@@ -21,6 +23,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "io/file_system.h"
 #include "io/io_ring.h"
 #include "memory/buffer_pool.h"
 #include "restore/load_part.h"
@@ -30,6 +33,8 @@ namespace waypost {
 struct TensorLoaderOptions {
   // At most so many windows are used at once; 0: as many as the pool has.
   std::size_t windows_max = 0;
+  // Reads what the drive holds, also where the page cache has it: it is asked to forget first.
+  bool past_cache = false;
   // Ends the loading with kCancelled, at the next window.
   std::stop_token stop = {};
 };
@@ -39,7 +44,7 @@ class TensorLoader {
   TensorLoader(FileSystem& fs, BufferPool& pool, const TensorLoaderOptions& options = {});
 
   // Loads the parts, in any order given.
-  void Load(const BundleReader& reader, std::vector<LoadPart> parts, PartConsumer& consumer);
+  void Load(const StoredCheckpoint& reader, std::vector<LoadPart> parts, PartConsumer& consumer);
 
  private:
   void LoadFile(const BundleReader& reader, std::span<const LoadPart> parts,

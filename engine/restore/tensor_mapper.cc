@@ -47,7 +47,7 @@ TensorMapper::View TensorMapper::Map(const StoredTensor& tensor, bool verify) {
 std::shared_ptr<const MappedFile> TensorMapper::FileOf(int shard) {
   const std::lock_guard lock(mutex_);
   std::shared_ptr<const MappedFile>& file = files_[shard];
-  if (file == nullptr) file = reader_.FindDataFile(shard)->Map();
+  if (file == nullptr) file = reader_.RequireDataFile(shard)->Map();
   return file;
 }
 

@@ -3,31 +3,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "base/escape.h"
+#include "base/profiler_range.h"
 #include "base/units.h"
 #include "restore/part_checker.h"
 #include "restore/restore_planner.h"
+#include "restore/v1_load.h"
 
 namespace waypost {
 namespace {
 
 // One is read while the other is copied.
 constexpr std::size_t kSequentialWindows = 2;
-
-// "a, b, c and 4 more"
-std::string Listed(const std::vector<std::string>& names) {
-  constexpr std::size_t kListedMax = 10;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kListedMax); ++i) {
-    text += (i == 0 ? "" : ", ") + Printable(names[i]);
-  }
-  if (names.size() > kListedMax) text += fmt::format(" and {} more", names.size() - kListedMax);
-  return text.empty() ? "none" : text;
-}
 
 // The parts that hold what `piece` needs and can be verified: for runs that are far apart only the
 // chunks that they touch.
@@ -55,6 +48,13 @@ void AppendParts(const RestorePiece& piece, std::size_t user, std::vector<LoadPa
   });
 }
 
+// A V1 checkpoint has no checksums of tensors: what is compared is read.
+ChecksumOf ChecksumsOf(const StoredCheckpoint& reader) {
+  const V1Reader* const v1 = reader.v1();
+  if (v1 == nullptr) return StoredChecksum;
+  return [v1](const RestorePiece& piece) { return V1Checksum(*v1, *piece.tensor, *piece.extent); };
+}
+
 Device& OwnerOf(const DeviceRegistry& devices, const NamedTensor& target) {
   // Strings are objects of this process.
   if (target.tensor.dtype() == DType::kString) return devices.host();
@@ -63,24 +63,27 @@ Device& OwnerOf(const DeviceRegistry& devices, const NamedTensor& target) {
 
 }  // namespace
 
-TensorRestorer::TensorRestorer(const BundleReader& reader, const DeviceRegistry& devices,
+TensorRestorer::TensorRestorer(const StoredCheckpoint& reader, const DeviceRegistry& devices,
                                std::span<const NamedTensor> targets, void* stream,
-                               std::string context)
+                               std::string context, bool reshape)
     : context_(std::move(context)),
       work_{.reader = reader,
             .targets = targets,
             .devices = {},
-            .pieces = PlanRestore(reader.index(), targets, context_),
+            .pieces = PlanRestore(reader.index(), targets, context_, reshape),
             .ledger = RestoreLedger(targets.size()),
-            .stream = stream} {
+            .marks = {}},
+      shared_(FindSharedTargets(targets, work_.pieces, context_, ChecksumsOf(reader))) {
   work_.devices.reserve(targets.size());
   for (const NamedTensor& target : targets) work_.devices.push_back(&OwnerOf(devices, target));
+  work_.marks = StreamMarks(work_.devices, stream);
   parts_.reserve(work_.pieces.size());
   for (std::size_t i = 0; i < work_.pieces.size(); ++i) AppendParts(work_.pieces[i], i, parts_);
   for (const LoadPart& part : parts_) work_.ledger.Expect(work_.pieces[part.user].target);
 }
 
 void TensorRestorer::Verify(const LoadResources& resources) const {
+  const ProfilerRange range("waypost: verify");
   try {
     RunLanes(resources, work_.reader, LanesByFile(parts_),
              [&] { return std::make_unique<PartChecker>(work_.reader); });
@@ -93,9 +96,9 @@ void TensorRestorer::Verify(const LoadResources& resources) const {
 }
 
 void TensorRestorer::Restore(const LoadResources& resources, Order order) {
+  const ProfilerRange range("waypost: restore");
   Account([&] {
-    std::vector<LoadLane> lanes =
-        order == Order::kParallel ? LanesByFile(std::move(parts_)) : LanesByDevice();
+    std::vector<LoadLane> lanes = order == Order::kParallel ? ParallelLanes() : LanesByDevice();
     RunLanes(resources, work_.reader, std::move(lanes),
              [&] { return std::make_unique<TargetWriter>(work_); });
   });
@@ -104,8 +107,42 @@ void TensorRestorer::Restore(const LoadResources& resources, Order order) {
 void TensorRestorer::Restore(TensorLoader& loader) {
   Account([&] {
     TargetWriter writer(work_);
-    loader.Load(work_.reader, std::move(parts_), writer);
+    for (LoadLane& lane : ParallelLanes()) {
+      for (std::vector<LoadPart>& step : lane.steps) {
+        loader.Load(work_.reader, std::move(step), writer);
+      }
+    }
   });
+}
+
+// A lane for each data file, and one for the targets of each memory that several of them share:
+// stored in two files they would be filled by two threads at once.
+std::vector<LoadLane> TensorRestorer::ParallelLanes() {
+  std::unordered_map<std::size_t, std::size_t> lane_of;  // by target
+  std::size_t lane_count = 0;
+  for (const SharedTargets& shared : shared_) {
+    if (shared.has_one_source) continue;
+    for (const std::size_t target : shared.targets) lane_of[target] = lane_count;
+    ++lane_count;
+  }
+  if (lane_count == 0) return LanesByFile(std::move(parts_));
+  std::vector<LoadLane> lanes(lane_count);
+  std::vector<LoadPart> others;
+  std::size_t last_target = work_.targets.size();
+  for (const LoadPart& part : parts_) {
+    const std::size_t target = work_.pieces[part.user].target;
+    const bool is_first = target != std::exchange(last_target, target);
+    const auto lane = lane_of.find(target);
+    if (lane == lane_of.end()) {
+      others.push_back(part);
+      continue;
+    }
+    std::vector<std::vector<LoadPart>>& steps = lanes[lane->second].steps;
+    if (is_first) steps.emplace_back();
+    steps.back().push_back(part);
+  }
+  std::ranges::move(LanesByFile(std::move(others)), std::back_inserter(lanes));
+  return lanes;
 }
 
 std::vector<LoadLane> TensorRestorer::LanesByDevice() const {
@@ -129,6 +166,7 @@ std::vector<LoadLane> TensorRestorer::LanesByDevice() const {
 template <typename Load>
 void TensorRestorer::Account(Load&& load) {
   const auto failure = [&](Code code, std::string_view why) {
+    for (const SharedTargets& shared : shared_) work_.ledger.Unite(shared.targets);
     std::vector<std::string> assigned = work_.ledger.Assigned(work_.targets);
     std::vector<std::string> undefined = work_.ledger.Undefined(work_.targets);
     const std::string text = fmt::format("{}: {} (assigned: {}; undefined: {})", context_, why,

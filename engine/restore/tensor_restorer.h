@@ -14,8 +14,9 @@
 #include <vector>
 
 #include "device/device_registry.h"
-#include "restore/bundle_reader.h"
 #include "restore/load_lanes.h"
+#include "restore/shared_targets.h"
+#include "restore/stored_checkpoint.h"
 #include "restore/target_writer.h"
 #include "restore/tensor_loader.h"
 #include "waypost/engine.h"
@@ -26,16 +27,19 @@ class TensorRestorer {
  public:
   // Plans, and reads nothing: all names, dtypes and shapes that are wrong are in one error.
   // `context`: "restore PREFIX".
-  TensorRestorer(const BundleReader& reader, const DeviceRegistry& devices,
-                 std::span<const NamedTensor> targets, void* stream, std::string context);
+  TensorRestorer(const StoredCheckpoint& reader, const DeviceRegistry& devices,
+                 std::span<const NamedTensor> targets, void* stream, std::string context,
+                 bool reshape = false);
 
   // Reads and checks all that Restore will read, and changes nothing.  A plain Error for damage.
   void Verify(const LoadResources& resources) const;
 
   enum class Order {
-    kParallel,    // data files side by side, each from its beginning to its end
-    kSequential,  // per device: a target is read only when the one before it is assigned, through
-                  // two windows
+    // Data files side by side, each from its beginning to its end; but targets that share memory
+    // one after the other, in the order given.
+    kParallel,
+    // Per device: a target is read only when the one before it is assigned, through two windows.
+    kSequential,
   };
   // Fills the targets, once.  RestoreError.
   void Restore(const LoadResources& resources, Order order = Order::kParallel);
@@ -43,6 +47,7 @@ class TensorRestorer {
   void Restore(TensorLoader& loader);
 
  private:
+  std::vector<LoadLane> ParallelLanes();
   std::vector<LoadLane> LanesByDevice() const;
   // Calls `load`, and makes its error one that says what was changed.
   template <typename Load>
@@ -50,11 +55,12 @@ class TensorRestorer {
 
   std::string context_;
   RestoreWork work_;
+  std::vector<SharedTargets> shared_;
   std::vector<LoadPart> parts_;  // in the order of the targets
 };
 
 // Plans and restores on the calling thread.
-inline void RestoreTensors(const BundleReader& reader, TensorLoader& loader,
+inline void RestoreTensors(const StoredCheckpoint& reader, TensorLoader& loader,
                            const DeviceRegistry& devices, std::span<const NamedTensor> targets,
                            void* stream, const std::string& context) {
   TensorRestorer(reader, devices, targets, stream, context).Restore(loader);

@@ -44,7 +44,7 @@ std::vector<const StoredExtent*> RowBlocks(const StoredTensor& tensor) {
   return blocks;
 }
 
-void ReadJoined(const BundleReader& reader, TensorLoader& loader, const StoredTensor& tensor,
+void ReadJoined(const StoredCheckpoint& reader, TensorLoader& loader, const StoredTensor& tensor,
                 void* target) {
   std::vector<std::unique_ptr<Device>> host;
   host.push_back(MakeHostDevice());
@@ -65,7 +65,7 @@ bool HasHoles(const StoredTensor& tensor) {
   return stored != ElementCount(tensor.shape);
 }
 
-void RequireWhole(const BundleReader& reader, const StoredTensor& tensor) {
+void RequireWhole(const StoredCheckpoint& reader, const StoredTensor& tensor) {
   for (const StoredExtent& extent : tensor.extents)
     RequirePresent(reader, WholeExtent(tensor, extent));
   if (!HasHoles(tensor)) return;
@@ -74,7 +74,7 @@ void RequireWhole(const BundleReader& reader, const StoredTensor& tensor) {
                           Printable(tensor.name)));
 }
 
-void StreamTensor(const BundleReader& reader, TensorLoader& loader, const StoredTensor& tensor,
+void StreamTensor(const StoredCheckpoint& reader, TensorLoader& loader, const StoredTensor& tensor,
                   const std::function<void(std::span<const std::byte>)>& sink) {
   RequireWhole(reader, tensor);
   SinkConsumer consumer(sink);
@@ -94,7 +94,7 @@ void StreamTensor(const BundleReader& reader, TensorLoader& loader, const Stored
   sink(joined);
 }
 
-std::vector<std::string> ReadStrings(const BundleReader& reader, TensorLoader& loader,
+std::vector<std::string> ReadStrings(const StoredCheckpoint& reader, TensorLoader& loader,
                                      const StoredTensor& tensor) {
   RequireWhole(reader, tensor);
   std::vector<std::string> strings(static_cast<std::size_t>(ElementCount(tensor.shape)));

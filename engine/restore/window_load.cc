@@ -7,16 +7,16 @@
 
 namespace waypost {
 
-WindowLoad::WindowLoad(const BundleReader& reader, std::span<const LoadPart> parts,
-                       PartConsumer& consumer, BufferPool& pool, IoRing& ring,
-                       const Options& options)
+WindowLoad::WindowLoad(const StoredCheckpoint& reader, DataFile& file,
+                       std::span<const LoadPart> parts, PartConsumer& consumer, BufferPool& pool,
+                       IoRing& ring, const Options& options)
     : reader_(reader),
       parts_(parts),
       consumer_(consumer),
       pool_(pool),
       ring_(ring),
       options_(options),
-      file_(*reader.FindDataFile(parts.front().extent->shard)),
+      file_(file),
       plan_position_(parts.front().file_begin()) {
   WAYPOST_CHECK(options.windows_max > 0);
 }

@@ -33,9 +33,9 @@ class WindowLoad final : private IoRing::Client {
     std::stop_token stop = {};
   };
 
-  // Requires: parts of one file that is there, sorted, none of them empty.
-  WindowLoad(const BundleReader& reader, std::span<const LoadPart> parts, PartConsumer& consumer,
-             BufferPool& pool, IoRing& ring, const Options& options);
+  // Requires: parts of `file`, sorted, none of them empty.
+  WindowLoad(const StoredCheckpoint& reader, DataFile& file, std::span<const LoadPart> parts,
+             PartConsumer& consumer, BufferPool& pool, IoRing& ring, const Options& options);
   // The kernel still writes into windows in flight, also when a consumer has thrown.
   ~WindowLoad() override;
   WindowLoad(const WindowLoad&) = delete;
@@ -61,7 +61,7 @@ class WindowLoad final : private IoRing::Client {
   void Feed(PartFeeder& feeder, const Window& window);
   void OnTransferDone(std::uint64_t tag, std::size_t size, int errno_value) noexcept override;
 
-  const BundleReader& reader_;
+  const StoredCheckpoint& reader_;
   std::span<const LoadPart> parts_;
   PartConsumer& consumer_;
   BufferPool& pool_;

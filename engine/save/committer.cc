@@ -2,19 +2,18 @@
 // the N in the index, so a save over a prefix takes an N that no data file of the prefix has.
 //
 //   0  directories made, their parents synced; under the directory's lock: dead saves swept, the
-//   lock
-//      file created and locked.
+//      lock file created and locked.
 //      A crash leaves an empty lock file.
 //   1  (ShardWriter) data under temporary names, complete, fdatasync.  In storage directories the
-//   names
-//      are final at once: they carry the save's id, and the lock file, synced before, tells of
-//      them. A crash leaves temporary files and the lock file.
-//   2  .meta, state file, index and links to storage directories under temporary names, fsync; lock
-//      file and all directories fsync.
+//      names are final at once: they carry the save's id, and the lock file, synced before, tells
+//      of them.
+//      A crash leaves temporary files and the lock file.
+//   2  .meta, state file, index and links to storage directories under temporary names (the first
+//      three are written beside 1, the index is synced after it), fsync; lock file and all
+//      directories fsync.
 //      A crash leaves the same.
 //   3  under the directory's lock: files of the new N removed (nothing names them), data files
-//   renamed,
-//      directory fsync.
+//      renamed, directory fsync.
 //      A crash leaves data files that no index names as well; the lock file tells their N.
 //   4  the index renamed, directory fsync: COMMITTED.
 //      A crash leaves the new checkpoint, perhaps with its .meta under the temporary name, and the
@@ -31,38 +30,29 @@
 #include "save/committer.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "base/log.h"
+#include "base/profiler_range.h"
 #include "format/bundle_files.h"
 #include "format/bundle_names.h"
+#include "io/directory_mark.h"
+#include "save/retire.h"
 #include "save/save_lock.h"
+#include "save/stored_files.h"
 #include "save/sweeper.h"
 #include "waypost/error.h"
 
 namespace waypost {
 namespace {
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "unknown";
-  return name.data();
-}
-
-void RequireFileName(const std::string& prefix) {
-  const std::string base = BaseName(prefix);
-  if (base.empty() || base == "." || base == ".." || prefix.ends_with('/') ||
-      prefix.find('\0') != std::string::npos) {
-    throw Error(Code::kInvalidArgument, fmt::format("save '{}': the path names no file", prefix));
-  }
-}
 
 // The absolute path of a storage directory, since a link must lead there from anywhere.
 std::string StorageDirectory(FileSystem& fs, const std::string& prefix,
@@ -74,6 +64,19 @@ std::string StorageDirectory(FileSystem& fs, const std::string& prefix,
                             stat ? "it is no directory" : "there is no such directory"));
   }
   return std::filesystem::absolute(directory).lexically_normal().string();
+}
+
+// What the links lead to that stand for the prefix's data files.
+std::vector<std::string> StoredFilesOf(FileSystem& fs, const std::string& prefix) {
+  std::vector<std::string> files;
+  for (const std::string& name : fs.List(DirectoryOf(prefix))) {
+    const std::optional<DataName> data = ParseDataName(name);
+    if (!data || data->prefix != BaseName(prefix)) continue;
+    if (auto file = fs.ReadLink(JoinPath(DirectoryOf(prefix), name))) {
+      files.push_back(std::move(*file));
+    }
+  }
+  return files;
 }
 
 // Runs `action` and adds what it throws to `warnings`: for work after the commit, where an error
@@ -93,21 +96,9 @@ Committer::Committer(FileSystem& fs, std::string prefix, std::uint64_t save_id,
     : fs_(fs), prefix_(std::move(prefix)), directory_(DirectoryOf(prefix_)), save_id_(save_id) {
   RequireFileName(prefix_);
   MakeDirectory(durable);
-  const LockResult directory_lock = fs_.Lock(directory_);
-  if (directory_lock.outcome == LockOutcome::kTaken) {
-    warnings_ = SweepDirectory(fs_, directory_).warnings;
-    if (const std::optional<std::string> holder = LiveSaveOf(fs_, prefix_)) {
-      throw Error(Code::kAborted,
-                  fmt::format("save {}: another save of it is under way, by {}", prefix_, *holder));
-    }
-  } else {
-    LogWarning(
-        fmt::format("{}: this file system has no locks: concurrent saves are not noticed, and what "
-                    "a crash leaves is not swept",
-                    directory_));
-  }
+  const LockResult directory_lock = LockForSave(fs_, prefix_, warnings_);
   FindTakenShardCounts();
-  TakePrefix();
+  lock_file_ = TakePrefix(fs_, prefix_, save_id_);
 }
 
 void Committer::MakeDirectory(DurableDirectories* durable) {
@@ -118,30 +109,29 @@ void Committer::MakeDirectory(DurableDirectories* durable) {
   if (const std::optional<FileStat> made = fs_.Stat(directory_)) durable->Add(directory_, *made);
 }
 
-void Committer::TakePrefix() {
-  lock_file_ = fs_.Create(LockPath(prefix_, save_id_), CreateMode::kExclusive);
-  if (lock_file_->TryLock() == LockOutcome::kHeld) {
-    throw Error(Code::kInternal,
-                fmt::format("lock {}: a new file is locked by another", lock_file_->path()));
-  }
-}
-
 void Committer::FindTakenShardCounts() {
+  std::optional<BundleHeader> header;
   try {
-    if (const auto header = CommittedHeader(fs_, prefix_)) {
-      taken_shard_counts_ = {header->shard_count};
-      if (header->origin) replaced_save_id_ = header->origin->save_id;
-    }
+    header = CommittedHeader(fs_, prefix_);
   } catch (const Error& error) {
     if (error.code() != Code::kDataLoss) throw;
     // A damaged index may be replaced, but its data files' names cannot be known from it.
-    warnings_.push_back(fmt::format("replacing a damaged checkpoint: {}", error.what()));
     taken_shard_counts_ = ShardCountsOnDisk(fs_, prefix_);
+    const std::vector<std::string> stored = StoredFilesOf(fs_, prefix_);
+    warnings_.push_back(fmt::format(
+        "replacing a damaged checkpoint: {}{}{}", error.what(),
+        stored.empty() ? "" : "; files that may not be its own stay: ", fmt::join(stored, ", ")));
   }
+  if (!header) return;
+  taken_shard_counts_ = {header->shard_count};
+  OwnedIds owned = OwnStoredFiles(fs_, directory_, *header);
+  if (!owned.save_ids.empty()) replaced_save_id_ = *owned.save_ids.begin();
+  std::ranges::move(owned.warnings, std::back_inserter(warnings_));
 }
 
 void Committer::Announce(const std::vector<std::string>& shard_dirs,
-                         const std::vector<std::string>& retired, const std::string& meta_suffix) {
+                         const std::vector<std::string>& retired, const std::string& meta_suffix,
+                         const std::vector<std::uint64_t>& retired_ids) {
   std::vector<std::string> absolute_dirs;
   for (const std::string& directory : shard_dirs) {
     absolute_dirs.push_back(directory.empty() ? "" : StorageDirectory(fs_, prefix_, directory));
@@ -154,20 +144,28 @@ void Committer::Announce(const std::vector<std::string>& shard_dirs,
   WAYPOST_CHECK(shard_count_ >= 1 && !taken_shard_counts_.contains(shard_count_));
   retired_ = retired;
   meta_suffix_ = meta_suffix;
-  SaveLockContent content = {.pid = ::getpid(),
-                             .host = HostName(),
-                             .shard_counts = {shard_count_},
-                             .retired = {},
-                             .meta_suffix = meta_suffix,
-                             .storage_dirs = storage_dirs_,
-                             .replaced_save_id = replaced_save_id_};
+  directory_mark_ = DirectoryMark(fs_, directory_);
+  SaveLockContent content = LockContentOfThisProcess();
+  content.meta_suffix = meta_suffix;
+  content.retired_ids = retired_ids;
+  content.storage_dirs = storage_dirs_;
+  content.replaced_save_id = replaced_save_id_;
+  content.directory_mark = directory_mark_;
+  content.shard_counts = {shard_count_};
   content.shard_counts.insert(content.shard_counts.end(), taken_shard_counts_.begin(),
                               taken_shard_counts_.end());
   for (const std::string& old : retired_) {
     // By base name: another process may have another working directory.
     if (DirectoryOf(old) == directory_) content.retired.push_back(BaseName(old));
   }
-  lock_file_->Append(AsBytes(PrintSaveLock(content)));
+  WAYPOST_CHECK(retired_ids.empty() || retired_ids.size() == content.retired.size());
+  const std::string text = PrintSaveLock(content);
+  if (text.size() > kSaveLockBytesMax) {
+    throw Error(Code::kResourceExhausted,
+                fmt::format("save {}: {} bytes tell of what it makes and retires, the most is {}",
+                            prefix_, text.size(), kSaveLockBytesMax));
+  }
+  lock_file_->Append(AsBytes(text));
 }
 
 void Committer::SyncAnnouncement() {
@@ -188,15 +186,43 @@ void Committer::WriteCompanions(const std::vector<CommittedFile>& companions) {
   WAYPOST_CHECK(shard_count_ >= 1 && !committed_);
   for (const CommittedFile& companion : companions) {
     companion_paths_.push_back(companion.path);
+    companion_crcs_.push_back(Crc32c(AsBytes(companion.content)));
     WriteTemporary(companion.path, companion.content);
   }
 }
 
-void Committer::Commit(const std::string& index) {
-  WAYPOST_CHECK(shard_count_ >= 1 && !committed_);
+void Committer::WriteIndex(const std::function<void(const ByteSink& sink)>& write) {
+  WAYPOST_CHECK(shard_count_ >= 1 && !committed_ && !index_file_);
+  index_file_ = fs_.Create(TemporaryPath(IndexPath(prefix_), save_id_), CreateMode::kExclusive);
+  write([this](std::span<const std::byte> bytes) { index_file_->Append(bytes); });
+}
+
+Committer::WrittenFiles Committer::CheckCompanions() {
+  WAYPOST_CHECK(index_file_ && !committed_);
+  index_file_->Sync();
+  for (std::size_t i = 0; i < companion_paths_.size(); ++i) {
+    const std::string path = TemporaryPath(companion_paths_[i], save_id_);
+    fs_.OpenData(path)->DropCached();
+    const std::unique_ptr<MappedFile> file = fs_.Map(path);
+    RequireReadable(*file, path, 0, file->bytes().size());
+    if (Crc32c(file->bytes()) == companion_crcs_[i]) continue;
+    throw Error(Code::kDataLoss, fmt::format("read {}: checksum mismatch", path));
+  }
+  WrittenFiles files = {.index = TemporaryPath(IndexPath(prefix_), save_id_), .data = {}};
+  fs_.OpenData(files.index)->DropCached();
+  for (int shard = 0; shard < shard_count_; ++shard) {
+    files.data.push_back(DataTemporaryPath(shard));
+  }
+  return files;
+}
+
+void Committer::Commit() {
+  const ProfilerRange range("waypost: commit");
+  WAYPOST_CHECK(index_file_ && !committed_);
   // Step 2.
   WriteLinks();
-  WriteTemporary(IndexPath(prefix_), index);
+  index_file_->Sync();
+  index_file_->Close();
   lock_file_->Sync();
   fs_.SyncDirectory(directory_);
 
@@ -205,18 +231,39 @@ void Committer::Commit(const std::string& index) {
   PublishDataFiles();
 
   // Step 4.
-  const std::string index_path = IndexPath(prefix_);
-  fs_.Rename(TemporaryPath(index_path, save_id_), index_path);
+  RenameIndex();
   committed_ = true;
   try {
     fs_.SyncDirectory(directory_);
   } catch (const Error& error) {
-    clean_ = false;  // what the old checkpoint needs must stay: it may be what a power cut leaves
+    ThrowVisible(error);
+  }
+}
+
+// A rename that reports an error may have taken place all the same, as where a server's answer is
+// lost.
+void Committer::RenameIndex() {
+  const std::string index_path = IndexPath(prefix_);
+  try {
+    fs_.Rename(TemporaryPath(index_path, save_id_), index_path);
+  } catch (const Error& error) {
+    const std::optional<bool> is_ours = IsVisible(fs_, prefix_, save_id_);
+    if (is_ours == false) throw;
+    committed_ = is_ours.has_value();
+    if (committed_) ThrowVisible(error);
+    may_be_committed_ = true;
     throw Error(Code::kUnavailable,
-                fmt::format("save {}: the new checkpoint is visible, but its durability "
-                            "is unknown: {}",
+                fmt::format("save {}: whether the new checkpoint is visible cannot be told: {}",
                             prefix_, error.what()));
   }
+}
+
+void Committer::ThrowVisible(const Error& error) {
+  clean_ = false;  // what the old checkpoint needs must stay: it may be what a power cut leaves
+  throw Error(Code::kUnavailable,
+              fmt::format("save {}: the new checkpoint is visible, but its durability is unknown: "
+                          "{}",
+                          prefix_, error.what()));
 }
 
 // The names of data files in storage directories are links; the files' own names are final.
@@ -239,9 +286,14 @@ void Committer::WriteTemporary(const std::string& final_path, const std::string&
 
 void Committer::PublishDataFiles() {
   // The prefix is ours by its lock file, but a writer that knows no locks may have replaced the
-  // index.
-  if (const auto header = CommittedHeader(fs_, prefix_);
-      header && !taken_shard_counts_.contains(header->shard_count)) {
+  // index.  A damaged one is replaced (FindTakenShardCounts).
+  std::optional<BundleHeader> header;
+  try {
+    header = CommittedHeader(fs_, prefix_);
+  } catch (const Error& error) {
+    if (error.code() != Code::kDataLoss || !IsIndexDamaged(fs_, IndexPath(prefix_))) throw;
+  }
+  if (header && !taken_shard_counts_.contains(header->shard_count)) {
     throw Error(Code::kAborted,
                 fmt::format("save {}: another writer replaced the checkpoint meanwhile", prefix_));
   }
@@ -277,7 +329,7 @@ void Committer::UpdateNames(const std::string& stale_meta_path) {
                   prefix_, text));
 }
 
-FinishReport Committer::Finish() {
+FinishReport Committer::Finish(PrefixLocks* locks) {
   WAYPOST_CHECK(committed_ && clean_);
   FinishReport report;
   Attempt(report.warnings, [&] {
@@ -286,46 +338,36 @@ FinishReport Committer::Finish() {
   const bool replaced_is_gone = report.warnings.empty();
   for (const std::string& old : retired_) {
     const std::size_t failed = report.warnings.size();
-    Attempt(report.warnings, [&] {
-      std::optional<HiddenCheckpoint> hidden;
-      {
-        const LockResult directory_lock = fs_.Lock(DirectoryOf(old));
-        hidden = HideCheckpoint(fs_, old, meta_suffix_, save_id_);
-      }
-      if (hidden) RemoveHidden(fs_, *hidden);
-    });
+    Attempt(report.warnings,
+            [&] { RetireEitherCheckpoint(fs_, old, meta_suffix_, save_id_, locks); });
     if (report.warnings.size() > failed) report.not_retired.push_back(old);
   }
-  // With replaced files left the lock file stays, dead as soon as this save is gone: the next sweep
-  // finds by it what is left.
-  if (replaced_is_gone) Attempt(report.warnings, [&] { RemoveLockFile(); });
+  // With replaced files left, or checkpoints that nobody else will retire, the lock file stays,
+  // dead as soon as this save is gone: the next sweep finds by it what is left.
+  const bool stays = !replaced_is_gone || (locks != nullptr && !report.not_retired.empty());
+  if (!stays) Attempt(report.warnings, [&] { ReleasePrefix(fs_, *lock_file_); });
   return report;
 }
 
-void Committer::RemoveLockFile() {
-  fs_.SyncDirectory(directory_);
-  // Whoever lists the directory under its lock and finds a lock file may rely on opening it.
-  const LockResult directory_lock = fs_.Lock(directory_);
-  fs_.Remove(lock_file_->path());
-}
-
 Committer::~Committer() {
-  if (committed_) return;
+  // What may be the checkpoint must stay until a sweep can tell.
+  if (committed_ || may_be_committed_) return;
   try {
-    // A rename that reported an error may have taken place all the same.
-    if (!IndexIsOurs()) RemoveOwnFiles();
+    RemoveOwnFiles();
   } catch (const std::exception& error) {
     LogWarning(fmt::format("a failed save of {} left files for the next save to sweep: {}", prefix_,
                            error.what()));
   }
 }
 
-bool Committer::IndexIsOurs() const noexcept {
+std::optional<bool> Committer::IsVisible(FileSystem& fs, const std::string& prefix,
+                                         std::uint64_t save_id) {
   try {
-    const auto header = CommittedHeader(fs_, prefix_);
-    return header && header->origin && header->origin->save_id == save_id_;
+    if (fs.Stat(TemporaryPath(IndexPath(prefix), save_id))) return false;
+    const auto header = CommittedHeader(fs, prefix);
+    return header && header->origin && header->origin->save_id == save_id;
   } catch (const std::exception&) {
-    return false;  // a damaged index is not ours: ours was complete before it got its name
+    return std::nullopt;
   }
 }
 
@@ -348,8 +390,12 @@ void Committer::RemoveOwnFiles() {
   if (publishing_) {
     Attempt(failures, [&] { RemoveDataFiles(fs_, prefix_, {{shard_count_}, {save_id_}}); });
   }
+  // For good before the lock file, by which alone a sweep finds what comes back there.
+  for (const std::string& directory : storage_dirs_) {
+    Attempt(failures, [&] { fs_.SyncDirectory(directory); });
+  }
   if (!failures.empty()) throw Error(Code::kUnavailable, failures.front());
-  RemoveLockFile();
+  ReleasePrefix(fs_, *lock_file_);
 }
 
 }  // namespace waypost

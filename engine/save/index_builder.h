@@ -6,15 +6,15 @@
 // last windows are still being written.
 #pragma once
 
-#include <string>
-
+#include "format/table_writer.h"
 #include "save/save_input.h"
 #include "save/stager.h"
 #include "wire/bundle_messages.h"
 
 namespace waypost {
 
-// The bytes of PREFIX.index.  Requires: every window is filled.
-std::string BuildIndex(const SaveInput& input, const Stager& stager, const BundleHeader& header);
+// Gives the bytes of PREFIX.index to `sink`, front to back.  Requires: every window is filled.
+void BuildIndex(const SaveInput& input, const Stager& stager, const BundleHeader& header,
+                const TableWriter::Sink& sink);
 
 }  // namespace waypost

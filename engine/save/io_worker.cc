@@ -35,15 +35,17 @@ void IoWorker::Run() {
       parts_.on_task_done();
       continue;
     }
-    if (parts_.queue.IsOver() && AllWritten()) break;
+    // Not IsOver: stopped a moment ago, the save may have shards that nobody has begun.
+    if (parts_.queue.IsStaged() && AllWritten()) break;
     Wait(seen);
   }
   // Shards without windows gave no task to own them for, and are to be synced as well.
   while (OwnNext()) {
   }
   const TimeAdder adder(times_.drive);
-  for (OwnShard& own : shards_) {
-    own.writer->Finish(own.file_bytes);
+  while (!shards_.empty()) {
+    Finish(shards_.back());
+    shards_.pop_back();
     CountWritten();
     if (parts_.queue.IsStopped()) return;
   }
@@ -63,11 +65,34 @@ std::optional<StageTask> IoWorker::TakeTask() {
 bool IoWorker::OwnNext() {
   const std::optional<int> shard = parts_.queue.OwnShard(drive_);
   if (!shard) return false;
-  DataFile& file = *parts_.files[static_cast<std::size_t>(*shard)];
-  shards_.push_back({.shard = *shard,
-                     .file_bytes = parts_.stager.FileBytes(*shard),
-                     .writer = std::make_unique<ShardWriter>(file, ring_)});
+  shards_.push_back({.shard = *shard, .file = nullptr, .writer = nullptr});
   return true;
+}
+
+void IoWorker::Open(OwnShard& own) {
+  own.file = parts_.open_file(own.shard);
+  own.writer = std::make_unique<ShardWriter>(*own.file, ring_);
+  ++files_open_;
+}
+
+// The shard is on the disk when this returns, its file closed.  Only what has written a file can
+// sync it and be told of every write that was lost, so it was open all the time.
+void IoWorker::Finish(OwnShard& own) {
+  if (own.writer == nullptr) Open(own);
+  own.writer->Finish(parts_.stager.FileBytes(own.shard));
+  finished_bytes_ += own.writer->bytes_written();
+  own.writer.reset();
+  own.file.reset();
+  --files_open_;
+}
+
+void IoWorker::FinishWritten() {
+  const TimeAdder adder(times_.drive);
+  std::erase_if(shards_, [this](OwnShard& own) {
+    if (own.writer == nullptr || parts_.queue.Unwritten(own.shard) > 0) return false;
+    Finish(own);
+    return true;
+  });
 }
 
 bool IoWorker::FillOne() {
@@ -78,8 +103,9 @@ bool IoWorker::FillOne() {
 
 void IoWorker::WriteFilled() {
   is_throttled_ = false;
+  if (files_open_ > parts_.files_max) FinishWritten();
   for (OwnShard& own : shards_) {
-    own.writer->ThrowIfFailed();
+    if (own.writer != nullptr) own.writer->ThrowIfFailed();
     while (ring_.in_flight() < ring_.backend().depth()) {
       if (Clock::now() < may_write_at_) {
         is_throttled_ = is_throttled_ || parts_.queue.Waiting(own.shard) > 0;
@@ -87,6 +113,7 @@ void IoWorker::WriteFilled() {
       }
       std::optional<FilledWindow> window = parts_.queue.TakeFilled(own.shard);
       if (!window) break;
+      if (own.writer == nullptr) Open(own);
       const std::size_t size = parts_.stager.WindowBytes(window->id);
       may_write_at_ = parts_.cap.Count(size, Clock::now());
       own.writer->Write(std::move(window->buffer), window->id.window * kWindowBytes, size);
@@ -122,8 +149,10 @@ void IoWorker::Wait(std::uint64_t seen) {
 }
 
 void IoWorker::CountWritten() {
-  std::uint64_t written = 0;
-  for (const OwnShard& own : shards_) written += own.writer->bytes_written();
+  std::uint64_t written = finished_bytes_;
+  for (const OwnShard& own : shards_) {
+    if (own.writer != nullptr) written += own.writer->bytes_written();
+  }
   parts_.bytes_written += written - std::exchange(counted_, written);
 }
 

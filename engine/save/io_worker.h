@@ -4,7 +4,8 @@
 //
 // It takes shards of its drive, fills their windows (helped by whoever waits for the save), submits
 // filled ones as far as the ring has room, reaps what has ended, and when the whole save is staged
-// waits for the rest and syncs its files.
+// waits for the rest and syncs its files.  A file is opened for its first window and stays open
+// until it is synced; with many files open those that are complete are synced at once.
 //
 // Threads:  the one that owns the ring.
 // Errors:   Run throws the first failure that it meets; a queue that was stopped by another is no
@@ -17,7 +18,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "base/signal.h"
@@ -37,10 +37,12 @@ struct IoWorkerParts {
   BufferPool& pool;
   Signal& signal;  // that the queue and the pool notify
   RateCap& cap;
-  std::span<const std::unique_ptr<DataFile>> files;  // by shard
-  std::atomic<std::uint64_t>& bytes_written;         // of all workers
-  std::function<void()> on_task_done;                // called after each
+  std::function<std::unique_ptr<DataFile>(int shard)> open_file;  // to write it
+  std::atomic<std::uint64_t>& bytes_written;                      // of all workers
+  std::function<void()> on_task_done;                             // called after each
   std::size_t windows_max = 0;  // filled or in flight at once, 0: as many as the pool has
+  // With more files open than this, complete ones are synced and closed at once.
+  std::size_t files_max = 1;
 };
 
 // Where an I/O thread's time went, in seconds.
@@ -65,12 +67,16 @@ class IoWorker {
  private:
   struct OwnShard {
     int shard = 0;
-    std::uint64_t file_bytes = 0;
-    std::unique_ptr<ShardWriter> writer;
+    // Both from the first window on.
+    std::unique_ptr<DataFile> file;
+    std::unique_ptr<ShardWriter> writer;  // declared last: it refers to the file
   };
 
   std::optional<StageTask> TakeTask();
   bool OwnNext();
+  void Open(OwnShard& own);
+  void Finish(OwnShard& own);
+  void FinishWritten();
   void WriteFilled();
   bool FillOne();
   bool AllWritten() const;
@@ -81,7 +87,9 @@ class IoWorker {
   IoWorkerParts parts_;
   const std::uint64_t drive_;
   IoRing& ring_;
-  std::vector<OwnShard> shards_;
+  std::vector<OwnShard> shards_;      // those that are not synced yet
+  std::size_t files_open_ = 0;        // of shards_
+  std::uint64_t finished_bytes_ = 0;  // of files that are synced
   WindowFiller filler_;
   RateCap::TimePoint may_write_at_{};
   bool is_throttled_ = false;

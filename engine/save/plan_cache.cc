@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
+
 namespace waypost {
 namespace {
 
@@ -32,19 +34,18 @@ std::shared_ptr<const TensorList> PlanCache::ListOf(std::span<const NamedTensor>
 
 std::shared_ptr<const SavePlan> PlanCache::PlanOf(const SaveInput& input,
                                                   const SavePlanOptions& options) {
+  WAYPOST_CHECK(input.list() == list_);
   std::vector<std::uint64_t> sizes = StringSizes(input);
   const auto same = std::find_if(plans_.begin(), plans_.end(), [&](const Kept& kept) {
     return kept.options == options && kept.sizes == sizes;
   });
-  if (input.list() == list_ && same != plans_.end()) {
+  if (same != plans_.end()) {
     std::rotate(plans_.begin(), same, same + 1);
     return plans_.front().plan;
   }
   auto plan = std::make_shared<const SavePlan>(PlanSave(input.Describe(), options));
-  if (input.list() == list_) {
-    plans_.insert(plans_.begin(), {options, std::move(sizes), plan});
-    if (plans_.size() > kPlansMax) plans_.pop_back();
-  }
+  plans_.insert(plans_.begin(), {options, std::move(sizes), plan});
+  if (plans_.size() > kPlansMax) plans_.pop_back();
   return plan;
 }
 

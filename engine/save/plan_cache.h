@@ -20,6 +20,7 @@ class PlanCache {
  public:
   // The list that is kept if it is equal, else a new one.  Throws what TensorList throws.
   std::shared_ptr<const TensorList> ListOf(std::span<const NamedTensor> tensors);
+  // Requires: `input` is over the list that ListOf gave last.
   std::shared_ptr<const SavePlan> PlanOf(const SaveInput& input, const SavePlanOptions& options);
 
  private:

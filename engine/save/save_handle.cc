@@ -1,6 +1,7 @@
 #include "waypost/save_handle.h"
 
 #include "save/save_job.h"
+#include "waypost/timed_wait.h"
 
 namespace waypost {
 namespace {
@@ -37,13 +38,23 @@ std::string_view SaveLimitName(SaveLimit limit) noexcept {
 
 double SaveStats::stage_rate() const noexcept { return Rate(bytes_total, stage_seconds); }
 double SaveStats::write_rate() const noexcept {
-  return Rate(bytes_written, stage_seconds + drain_seconds);
+  return Rate(bytes_written, stage_seconds + drain_seconds - read_back_seconds);
 }
 
 const std::string& SaveHandle::prefix() const noexcept { return job_->prefix(); }
 void SaveHandle::WaitStaged() { job_->WaitFor(SaveState::kDraining); }
 void SaveHandle::WaitCommitted() { job_->WaitFor(SaveState::kCommitted); }
 void SaveHandle::WaitFinished() { job_->WaitFor(SaveState::kFinished); }
+bool WaitStagedUntil(SaveHandle& save, std::chrono::steady_clock::time_point deadline) {
+  return SaveJob::JobOf(save).WaitUntilDeadline(SaveState::kDraining, deadline);
+}
+bool WaitCommittedUntil(SaveHandle& save, std::chrono::steady_clock::time_point deadline) {
+  return SaveJob::JobOf(save).WaitUntilDeadline(SaveState::kCommitted, deadline);
+}
+bool WaitFinishedUntil(SaveHandle& save, std::chrono::steady_clock::time_point deadline) {
+  return SaveJob::JobOf(save).WaitUntilDeadline(SaveState::kFinished, deadline);
+}
+
 bool SaveHandle::Cancel() { return job_->Cancel(); }
 SaveState SaveHandle::state() const { return job_->state(); }
 SaveProgress SaveHandle::progress() const { return job_->progress(); }

@@ -49,7 +49,8 @@ SaveInput::SaveInput(std::shared_ptr<const TensorList> list, const DeviceRegistr
     if (!IsString(tensors[i])) {
       sources_.push_back({.bytes = static_cast<const std::byte*>(view.data()),
                           .size_bytes = view.size_bytes(),
-                          .device = &devices.OwnerOf(view.data())});
+                          .device = &devices.OwnerOf(view.data()),
+                          .is_borrowed = view.size_bytes() > 0});
       continue;
     }
     const auto* elements = static_cast<const std::string*>(view.data());
@@ -76,6 +77,22 @@ SaveInput::SaveInput(std::shared_ptr<const TensorList> list, const DeviceRegistr
     source.is_borrowed = false;
     next += source.size_bytes;
   }
+}
+
+std::vector<Device*> SaveInput::Devices() const {
+  std::vector<Device*> devices;
+  devices.reserve(sources_.size());
+  for (const SaveSource& source : sources_) devices.push_back(source.device);
+  return devices;
+}
+
+void SaveInput::ReadFrom(std::size_t tensor, const std::byte* copy) {
+  sources_[tensor].bytes = copy;
+  sources_[tensor].is_borrowed = false;
+}
+
+bool SaveInput::HasBorrowed() const {
+  return std::ranges::any_of(sources_, &SaveSource::is_borrowed);
 }
 
 const EncodedStrings* SaveInput::StringsOf(std::size_t tensor) const {

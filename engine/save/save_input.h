@@ -5,7 +5,7 @@
 // the smallest host tensors up to kCopiedBytesMax in all, so that a step counter may change at
 // once.
 //
-// Threads: immutable once made.
+// Threads: immutable once DeviceCopies has started.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,7 @@ struct SaveSource {
   const std::byte* bytes = nullptr;
   std::uint64_t size_bytes = 0;
   Device* device = nullptr;
-  bool is_borrowed = true;  // false: the save's own copy, which nobody changes
+  bool is_borrowed = true;  // false: the save's own copy, or no bytes
 };
 
 class SaveInput {
@@ -56,6 +56,12 @@ class SaveInput {
   const std::shared_ptr<const TensorList>& list() const noexcept { return list_; }
   std::span<const NamedTensor> tensors() const noexcept { return list_->tensors; }
   std::span<const SaveSource> sources() const noexcept { return sources_; }
+  // The owner of each tensor's bytes.
+  std::vector<Device*> Devices() const;
+  // From now on the save reads a copy of its own for this tensor, of the same size and device.
+  void ReadFrom(std::size_t tensor, const std::byte* copy);
+  // Whether a tensor must not change as long as it is not staged.
+  bool HasBorrowed() const;
   // nullptr for a tensor that holds no strings.
   const EncodedStrings* StringsOf(std::size_t tensor) const;
   // What the planner needs; it points into this object.

@@ -11,9 +11,12 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "base/profiler_range.h"
 #include "base/units.h"
 #include "base/version.h"
 #include "format/bundle_names.h"
+#include "io/open_files.h"
+#include "save/device_copies.h"
 #include "save/index_builder.h"
 #include "save/io_worker.h"
 
@@ -67,12 +70,13 @@ struct SaveJob::Data {
   }
 
   SaveInput input;
+  DeviceCopies copies;  // that `input` reads from
   std::shared_ptr<const SavePlan> plan;
   std::unique_ptr<Stager> stager;
   std::vector<StageQueue::Shard> shards;
   std::uint64_t window_count = 0;
   // From CreateFiles on.
-  std::vector<std::unique_ptr<DataFile>> files;  // by shard
+  std::vector<std::string> file_paths;  // by shard
   BufferPool* pool = nullptr;
 };
 
@@ -101,7 +105,9 @@ SaveJob::~SaveJob() {
 // ---- On the caller's thread ----
 
 void SaveJob::Prepare(std::span<const NamedTensor> tensors) {
+  const ProfilerRange range("waypost: plan");
   data_ = std::make_unique<Data>(parts_.plans.ListOf(tensors), parts_.devices);
+  StreamMarks marks(data_->input.Devices(), request_.options.stream);
   committer_ = std::make_unique<Committer>(parts_.fs, path_, save_id_, &parts_.directories);
   const SaveOptions& options = request_.options;
   data_->plan =
@@ -114,7 +120,8 @@ void SaveJob::Prepare(std::span<const NamedTensor> tensors) {
     shard_dirs.push_back(options.storage_dirs.empty() ? "" : options.storage_dirs[shard.directory]);
   }
   committer_->Announce(shard_dirs, retired_paths_, request_.meta_suffix);
-  data_->stager = std::make_unique<Stager>(*data_->plan, data_->input, options.stream);
+  if (options.staging == Staging::kDeviceCopy) data_->copies.Start(data_->input, marks);
+  data_->stager = std::make_unique<Stager>(*data_->plan, data_->input, std::move(marks));
   for (std::size_t shard = 0; shard < shard_dirs.size(); ++shard) {
     const std::string& directory =
         shard_dirs[shard].empty() ? DirectoryOf(path_) : shard_dirs[shard];
@@ -155,6 +162,14 @@ void SaveJob::Start(std::size_t io_runs, double wait_seconds, double plan_second
   MoveTo(SaveState::kStaging);
 }
 
+void SaveJob::Complete(SaveStats stats) {
+  const std::scoped_lock lock(mutex_);
+  stats_ = std::move(stats);
+  bytes_written_ = stats_.bytes_written;
+  committed_ = true;
+  state_ = SaveState::kFinished;
+}
+
 void SaveJob::AddStall(double seconds) {
   const std::scoped_lock lock(mutex_);
   stats_.stall_seconds += seconds;
@@ -165,6 +180,7 @@ void SaveJob::AddStall(double seconds) {
 void SaveJob::RunIo(std::uint64_t drive, const RingSource& ring) noexcept {
   IoTimes times;
   try {
+    std::call_once(copies_once_, [this] { AwaitDeviceCopies(); });
     std::call_once(files_once_, [this] { CreateFiles(); });
     if (files_ready_) {
       OnTaskDone();  // a save without bytes has no task that would tell
@@ -175,10 +191,15 @@ void SaveJob::RunIo(std::uint64_t drive, const RingSource& ring) noexcept {
                        .pool = *data_->pool,
                        .signal = parts_.signal,
                        .cap = parts_.cap,
-                       .files = data_->files,
+                       .open_file =
+                           [this](int shard) {
+                             return parts_.fs.OpenDataToWrite(
+                                 data_->file_paths[static_cast<std::size_t>(shard)]);
+                           },
                        .bytes_written = bytes_written_,
                        .on_task_done = [this] { OnTaskDone(); },
-                       .windows_max = windows_max},
+                       .windows_max = windows_max,
+                       .files_max = OpenDataFilesMax() / std::max<std::size_t>(1, io_runs_)},
                       drive, ring());
       try {
         worker.Run();
@@ -198,7 +219,18 @@ void SaveJob::RunIo(std::uint64_t drive, const RingSource& ring) noexcept {
   changed_.notify_all();
 }
 
-// Every file is created, with all its room, before a byte is written: a full disk shows first.
+// Before anything that takes longer: the caller may wait for it.
+void SaveJob::AwaitDeviceCopies() noexcept {
+  try {
+    data_->copies.Wait();
+    if (!data_->input.HasBorrowed()) OnSourcesRead();
+  } catch (...) {
+    Stop(std::current_exception());
+  }
+}
+
+// Every file is created, with all its room, before a byte is written: a full disk shows first. None
+// stays open, since there may be more of them than descriptors.
 void SaveJob::CreateFiles() noexcept {
   try {
     if (queue_->IsStopped()) return;
@@ -208,10 +240,10 @@ void SaveJob::CreateFiles() noexcept {
                       : &parts_.pool;
     committer_->SyncAnnouncement();
     for (std::size_t shard = 0; shard < data_->plan->shards.size(); ++shard) {
-      data_->files.push_back(
-          parts_.fs.CreateData(committer_->DataTemporaryPath(static_cast<int>(shard))));
+      data_->file_paths.push_back(committer_->DataTemporaryPath(static_cast<int>(shard)));
+      const std::unique_ptr<DataFile> file = parts_.fs.CreateData(data_->file_paths.back());
       const std::uint64_t file_bytes = data_->plan->shards[shard].file_bytes;
-      if (file_bytes > 0) data_->files.back()->Reserve(file_bytes);
+      if (file_bytes > 0) file->Reserve(file_bytes);
     }
     files_ready_ = true;
     parts_.signal.Notify();
@@ -222,9 +254,21 @@ void SaveJob::CreateFiles() noexcept {
 
 void SaveJob::OnTaskDone() {
   if (!queue_->BecameStaged()) return;
+  OnSourcesRead();
   const std::scoped_lock lock(mutex_);
-  stats_.stage_seconds = watch_.Lap();
-  MoveTo(SaveState::kDraining);
+  all_filled_ = true;
+  changed_.notify_all();
+}
+
+// No tensor of the caller's will be read again.
+void SaveJob::OnSourcesRead() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (state_ != SaveState::kStaging || error_ != nullptr) return;
+    stats_.stage_seconds = watch_.Lap();
+    MoveTo(SaveState::kDraining);
+  }
+  parts_.signal.Notify();  // those that fill windows until then
 }
 
 // ---- On the metadata thread ----
@@ -236,18 +280,38 @@ void SaveJob::RunMeta() noexcept {
     Stop(std::current_exception());
   }
   const bool committed = committer_->committed();
+  const bool may_be_committed = committer_->may_be_committed();
   LetGo();
   const std::scoped_lock lock(mutex_);
-  if (error_ != nullptr) return Fail(committed);
+  committed_ = committed;
+  may_be_committed_ = may_be_committed;
+  if (error_ != nullptr) return Fail();
   stats_.finish_seconds = watch_.Lap();
   MoveTo(SaveState::kFinished);
 }
 
+// Beside the data, which mostly takes longer.  An event file that fails costs a warning, never the
+// checkpoint.
+void SaveJob::MakeEventsDurable() {
+  for (const std::shared_ptr<EventLog>& log : std::exchange(request_.event_logs, {})) {
+    try {
+      log->MakeDurable();
+    } catch (const std::exception& error) {
+      const std::scoped_lock lock(mutex_);
+      stats_.warnings.push_back(fmt::format("events are not durable: {}", error.what()));
+    }
+  }
+}
+
 void SaveJob::RunCommit() {
+  MakeEventsDurable();
   BundleHeader header;
   header.shard_count = static_cast<int>(data_->plan->shards.size());
-  header.origin = BundleHeader::Origin{
-      .save_id = save_id_, .writer = kWriterName, .meta_size = 0, .meta_crc32c = 0};
+  header.origin = BundleHeader::Origin{.save_id = save_id_,
+                                       .writer = kWriterName,
+                                       .meta_size = 0,
+                                       .meta_crc32c = 0,
+                                       .directory_mark = committer_->directory_mark()};
   const std::string meta_path = MetaGraphPath(path_, request_.meta_suffix);
   std::vector<CommittedFile> companions;
   // They may be large, and are not needed once they are written.
@@ -260,12 +324,16 @@ void SaveJob::RunCommit() {
   committer_->WriteCompanions(companions);
   companions.clear();
 
-  WaitUntil([this] { return state_ >= SaveState::kDraining; });
-  const std::string index = BuildIndex(data_->input, *data_->stager, header);
+  WaitUntil([this] { return all_filled_; });
+  committer_->WriteIndex([&](const Committer::ByteSink& sink) {
+    BuildIndex(data_->input, *data_->stager, header, sink);
+  });
   // Helpers as well: when the save is committed, the next one may use its pool.
   WaitUntil([this] { return io_runs_left_ == 0 && helpers_ == 0; });
+  data_->copies.Release();  // the job may want the device's memory
+  if (request_.options.verify_before_delete) ReadBack();
   BeginCommit();
-  committer_->Commit(index);
+  committer_->Commit();
   committer_->UpdateNames(meta_path);
   {
     const std::scoped_lock lock(mutex_);
@@ -277,6 +345,21 @@ void SaveJob::RunCommit() {
   const std::scoped_lock lock(mutex_);
   stats_.warnings.insert(stats_.warnings.end(), report.warnings.begin(), report.warnings.end());
   not_retired_ = AsGiven(request_.retired, report.not_retired);
+}
+
+// The last moment at which the old checkpoint can simply stay.
+void SaveJob::ReadBack() {
+  Stopwatch watch;
+  try {
+    parts_.read_back(prefix_, committer_->CheckCompanions(), stop_.get_token());
+  } catch (const Error& error) {
+    if (error.code() == Code::kCancelled) throw;
+    throw Error(error.code(), fmt::format("save {}: what was written cannot be read back, so that "
+                                          "nothing older is replaced or deleted: {}",
+                                          prefix_, error.what()));
+  }
+  const std::scoped_lock lock(mutex_);
+  stats_.read_back_seconds = watch.Lap();
 }
 
 // Waits for the other threads; throws the error that stopped them.
@@ -321,14 +404,14 @@ void SaveJob::Stop(std::exception_ptr error) noexcept {
     if (error_ == nullptr) error_ = std::move(error);
     changed_.notify_all();
   }
+  stop_.request_stop();
   queue_->Stop();
 }
 
-void SaveJob::Fail(bool committed) {
+void SaveJob::Fail() {
   state_ = is_cancelled_ ? SaveState::kCancelled : SaveState::kFailed;
   stats_.bytes_written = bytes_written_;
-  committed_ = committed;
-  if (committed) not_retired_ = request_.retired;
+  if (committed_) not_retired_ = request_.retired;
   changed_.notify_all();
 }
 
@@ -344,6 +427,7 @@ bool SaveJob::Cancel() {
         Error(Code::kCancelled, fmt::format("save {}: it was cancelled", prefix_)));
     changed_.notify_all();
   }
+  stop_.request_stop();
   queue_->Stop();
   const std::scoped_lock lock(mutex_);
   --helpers_;
@@ -354,6 +438,21 @@ bool SaveJob::Cancel() {
 void SaveJob::WaitFor(SaveState state) {
   process_.Require("wait for a save");
   WaitQuietly(state);
+  ThrowIfFailed();
+}
+
+bool SaveJob::WaitUntilDeadline(SaveState state, Signal::TimePoint deadline) {
+  process_.Require("wait for a save");
+  HelpStaging(deadline);
+  {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_until(lock, deadline, [&] { return state_ >= state; })) return false;
+  }
+  ThrowIfFailed();
+  return true;
+}
+
+void SaveJob::ThrowIfFailed() {
   const std::scoped_lock lock(mutex_);
   if (!HasFailed(state_)) return;
   error_seen_ = true;
@@ -362,7 +461,7 @@ void SaveJob::WaitFor(SaveState state) {
 
 void SaveJob::WaitQuietly(SaveState state) {
   if (process_.IsForked()) return;
-  HelpStaging();
+  HelpStaging(std::nullopt);
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return state_ >= state; });
 }
@@ -372,8 +471,8 @@ bool SaveJob::HasReached(SaveState state) const {
   return state_ >= state;
 }
 
-// Fills windows at this thread's own priority until the save is staged.
-void SaveJob::HelpStaging() {
+// Fills windows at this thread's own priority until the save is staged, or to the deadline.
+void SaveJob::HelpStaging(std::optional<Signal::TimePoint> deadline) {
   Stopwatch watch;
   {
     const std::scoped_lock lock(mutex_);
@@ -384,7 +483,12 @@ void SaveJob::HelpStaging() {
     std::optional<WindowFiller> filler;
     while (true) {
       const std::uint64_t seen = parts_.signal.version();
-      if (queue_->IsOver()) break;
+      if (queue_->IsOver() || HasReached(SaveState::kDraining)) break;
+      if (deadline && Signal::TimePoint::clock::now() >= *deadline) {
+        // Nobody else can end a window that this thread has begun.
+        if (filler && filler->CompleteBegun()) OnTaskDone();
+        break;
+      }
       if (files_ready_ && !filler) {
         filler.emplace(*data_->stager, *queue_, *data_->pool,
                        WindowFiller::Tasks{.has = [this] { return queue_->HasTask(); },
@@ -392,6 +496,8 @@ void SaveJob::HelpStaging() {
       }
       if (filler && filler->FillOne()) {
         OnTaskDone();
+      } else if (deadline) {
+        parts_.signal.WaitPastUntil(seen, *deadline);
       } else {
         parts_.signal.WaitPast(seen);
       }
@@ -413,7 +519,9 @@ SaveState SaveJob::state() const {
 
 SaveProgress SaveJob::progress() const {
   process_.Require("ask for the progress of a save");
-  const std::uint64_t staged = queue_->windows_filled() * kWindowBytes;
+  // One that was completed at once has no queue.
+  const std::uint64_t staged =
+      queue_ == nullptr ? bytes_written_.load() : queue_->windows_filled() * kWindowBytes;
   const std::scoped_lock lock(mutex_);
   return {.state = state_,
           .bytes_total = stats_.bytes_total,
@@ -440,6 +548,16 @@ SaveLimit SaveJob::LimitOf(const SaveStats& stats) {
 bool SaveJob::committed() const {
   const std::scoped_lock lock(mutex_);
   return committed_;
+}
+
+bool SaveJob::IsOutcomeOpen() {
+  const std::scoped_lock lock(mutex_);
+  if (!may_be_committed_) return false;
+  const std::optional<bool> visible = Committer::IsVisible(parts_.fs, path_, save_id_);
+  if (!visible) return true;
+  may_be_committed_ = false;
+  committed_ = *visible;
+  return false;
 }
 
 std::vector<std::string> SaveJob::not_retired() const {

@@ -22,6 +22,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@
 #include "io/io_ring.h"
 #include "memory/buffer_pool.h"
 #include "save/committer.h"
+#include "save/event_log.h"
 #include "save/plan_cache.h"
 #include "save/rate_cap.h"
 #include "save/stage_queue.h"
@@ -53,6 +55,11 @@ struct SaveParts {
   DurableDirectories& directories;
   // A pool of at least that many windows, which notifies `signal` too, for a full copy.
   std::function<BufferPool&(std::size_t windows)> full_copy_pool;
+  // Reads a checkpoint that has no names yet from the drive, with the windows of `pool`, and throws
+  // the first damage, or kCancelled at a stop.
+  std::function<void(const std::string& prefix, const Committer::WrittenFiles& files,
+                     const std::stop_token& stop)>
+      read_back = {};
   bool check_host_sources = false;
   bool check_device_sources = true;
 };
@@ -64,6 +71,8 @@ struct SaveRequest {
   std::optional<CommittedFile> state =
       {};  // the state file, replaced once the checkpoint is committed
   std::vector<std::string> retired = {};  // prefixes of checkpoints to be removed after that
+  // Event files whose events, as they are when the save starts, are durable before the commit.
+  std::vector<std::shared_ptr<EventLog>> event_logs = {};
 };
 
 class SaveJob {
@@ -82,6 +91,8 @@ class SaveJob {
   std::vector<std::uint64_t> drives() const;
   // Says how many calls of RunIo will come.  `wait_seconds` and `plan_seconds` are the caller's.
   void Start(std::size_t io_runs, double wait_seconds, double plan_seconds);
+  // Instead of all of these: the save was done on the caller's thread, and has finished.
+  void Complete(SaveStats stats);
   // More time that the caller has lost in SaveAsync.
   void AddStall(double seconds);
   // The data path of `drive`, on a thread that owns the ring which `ring` gives.
@@ -96,6 +107,8 @@ class SaveJob {
   // Waits until `state` is reached or passed, and fills windows meanwhile; throws the error of a
   // save that failed.
   void WaitFor(SaveState state);
+  // The same until `deadline`: false when the state is not reached then.
+  bool WaitUntilDeadline(SaveState state, Signal::TimePoint deadline);
   // The same without throwing, and without counting an error as seen; in a forked child it returns
   // at once.
   void WaitQuietly(SaveState state);
@@ -106,6 +119,9 @@ class SaveJob {
   SaveStats stats() const;
   // Whether the checkpoint exists, also when something failed after the commit.
   bool committed() const;
+  // Whether nobody could tell that so far, since the file system failed; each call looks again.
+  // Requires: the save has ended.
+  bool IsOutcomeOpen();
   // Retired checkpoints that are still there.
   std::vector<std::string> not_retired() const;
   // The error of a save that failed and that no wait has thrown yet; it counts as seen from now on.
@@ -116,10 +132,15 @@ class SaveJob {
  private:
   struct Data;  // what the data path needs, let go at the end
 
+  void AwaitDeviceCopies() noexcept;
   void CreateFiles() noexcept;
   void OnTaskDone();
-  void HelpStaging();
+  void OnSourcesRead();
+  void HelpStaging(std::optional<Signal::TimePoint> deadline);
+  void ThrowIfFailed();
+  void MakeEventsDurable();
   void RunCommit();
+  void ReadBack();
   template <typename Condition>
   void WaitUntil(Condition&& condition);
   void BeginCommit();
@@ -127,7 +148,7 @@ class SaveJob {
   void Stop(std::exception_ptr error) noexcept;
   // Both with mutex_ held.
   void MoveTo(SaveState state);
-  void Fail(bool committed);
+  void Fail();
   static SaveLimit LimitOf(const SaveStats& stats);
 
   const SaveParts parts_;
@@ -142,6 +163,8 @@ class SaveJob {
   std::unique_ptr<Data> data_;
   std::unique_ptr<StageQueue> queue_;
   std::size_t io_runs_ = 0;  // how many calls of RunIo there are in all
+  std::stop_source stop_;    // of what has no queue
+  std::once_flag copies_once_;
   std::once_flag files_once_;
   std::atomic<bool> files_ready_ = false;
   std::atomic<std::uint64_t> bytes_written_ = 0;
@@ -150,13 +173,15 @@ class SaveJob {
   std::condition_variable changed_;
   SaveState state_ = SaveState::kPlanned;  // Guarded by mutex_, as is all that follows.
   SaveStats stats_;
-  Stopwatch watch_;  // since the last change of the state
+  Stopwatch watch_;          // since the last change of the state
+  bool all_filled_ = false;  // every window
   std::size_t io_runs_left_ = 0;
   std::size_t helpers_ = 0;   // other threads that use what LetGo gives back
   std::exception_ptr error_;  // the first one
   bool is_cancelled_ = false;
   bool error_seen_ = false;
   bool committed_ = false;
+  bool may_be_committed_ = false;         // nobody could tell
   std::vector<std::string> not_retired_;  // as they stand in the request
 };
 

@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
+#include <array>
 #include <sstream>
 
-#include "base/units.h"
 #include "format/bundle_names.h"
 #include "waypost/error.h"
 
@@ -13,8 +14,14 @@ namespace waypost {
 namespace {
 
 constexpr std::string_view kMagic = "waypost-save-1";
+constexpr std::string_view kMadeIn = "made_in";
 constexpr std::string_view kEnd = "end";
-constexpr std::uint64_t kLockBytesMax = 64 * kKiB;
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "unknown";
+  return name.data();
+}
 
 // Names may hold anything, so each goes behind its length.
 std::string Counted(const std::string& name) { return fmt::format("{}:{}\n", name.size(), name); }
@@ -32,7 +39,25 @@ std::string ReadCounted(std::istringstream& stream, std::size_t size_max) {
   return name;
 }
 
+// A file is untrusted: what it names to be removed lies in its own directory.  A zero byte would
+// cut the name short.
+std::string ReadNamePart(std::istringstream& stream, std::size_t size_max) {
+  std::string name = ReadCounted(stream, size_max);
+  if (name.find_first_of(std::string("/\0", 2)) != std::string::npos) {
+    stream.setstate(std::ios::failbit);
+  }
+  return name;
+}
+
+std::string ReadBaseName(std::istringstream& stream, std::size_t size_max) {
+  std::string name = ReadNamePart(stream, size_max);
+  if (name.empty() || name == "." || name == "..") stream.setstate(std::ios::failbit);
+  return name;
+}
+
 }  // namespace
+
+SaveLockContent LockContentOfThisProcess() { return {.pid = ::getpid(), .host = HostName()}; }
 
 std::string PrintSaveLock(const SaveLockContent& content) {
   std::string text = fmt::format("{}\npid {}\nhost {}\nshard_counts {} {}\nretired {}\n", kMagic,
@@ -40,9 +65,14 @@ std::string PrintSaveLock(const SaveLockContent& content) {
                                  fmt::join(content.shard_counts, " "), content.retired.size());
   for (const std::string& name : content.retired) text += Counted(name);
   text += Counted(content.meta_suffix);
-  text += fmt::format("replaced {}\nstorage_dirs {}\n", SaveIdText(content.replaced_save_id),
-                      content.storage_dirs.size());
+  text += fmt::format("replaced {}\n", SaveIdText(content.replaced_save_id));
+  if (!content.directory_mark.empty()) {
+    text += fmt::format("{} {}", kMadeIn, Counted(content.directory_mark));
+  }
+  text += fmt::format("storage_dirs {}\n", content.storage_dirs.size());
   for (const std::string& directory : content.storage_dirs) text += Counted(directory);
+  text += fmt::format("retired_ids {}\n", content.retired_ids.size());
+  for (const std::uint64_t id : content.retired_ids) text += SaveIdText(id) + "\n";
   return text + std::string(kEnd) + "\n";
 }
 
@@ -58,19 +88,32 @@ std::optional<SaveLockContent> ParseSaveLock(std::string_view text) {
   stream >> retired_key >> count;
   if (!stream || count > text.size()) return std::nullopt;
   content.retired.resize(count);
-  for (std::string& name : content.retired) name = ReadCounted(stream, text.size());
-  content.meta_suffix = ReadCounted(stream, text.size());
+  for (std::string& name : content.retired) name = ReadBaseName(stream, text.size());
+  content.meta_suffix = ReadNamePart(stream, text.size());
   std::string replaced_key, directories_key;
-  stream >> replaced_key >> std::hex >> content.replaced_save_id >> std::dec >> directories_key >>
-      count;
+  stream >> replaced_key >> std::hex >> content.replaced_save_id >> std::dec >> directories_key;
+  if (directories_key == kMadeIn) {
+    content.directory_mark = ReadCounted(stream, text.size());
+    stream >> directories_key;
+  }
+  stream >> count;
   if (!stream || count > text.size()) return std::nullopt;
   content.storage_dirs.resize(count);
   for (std::string& directory : content.storage_dirs) {
     directory = ReadCounted(stream, text.size());
   }
+  std::string ids_key;
+  stream >> ids_key >> count;
+  if (!stream || (count != 0 && count != content.retired.size())) return std::nullopt;
+  content.retired_ids.resize(count);
+  for (std::uint64_t& id : content.retired_ids) stream >> std::hex >> id >> std::dec;
   stream >> end;
   if (!stream || end != kEnd) return std::nullopt;
   return content;
+}
+
+std::string HolderText(const SaveLockContent& content) {
+  return fmt::format("pid {} on host {}", content.pid, content.host);
 }
 
 std::optional<std::string> LiveSaveOf(FileSystem& fs, const std::string& prefix) {
@@ -82,8 +125,8 @@ std::optional<std::string> LiveSaveOf(FileSystem& fs, const std::string& prefix)
     const std::string path = JoinPath(directory, name);
     if (fs.TryLock(path).outcome != LockOutcome::kHeld) continue;
     // The holder may not have written its content yet.
-    const auto content = ParseSaveLock(ReadFile(fs, path, kLockBytesMax));
-    return content ? fmt::format("pid {} on host {} ({})", content->pid, content->host, path)
+    const auto content = ParseSaveLock(ReadFile(fs, path, kSaveLockBytesMax));
+    return content ? fmt::format("{} ({})", HolderText(*content), path)
                    : fmt::format("an unknown process ({})", path);
   }
   return std::nullopt;

@@ -4,10 +4,12 @@
 
 #include "base/check.h"
 #include "base/errno_error.h"
+#include "base/profiler_range.h"
 
 namespace waypost {
 
 void ShardWriter::Write(PinnedBuffer window, std::uint64_t offset, std::size_t size) {
+  const ProfilerRange range("waypost: write");
   ThrowIfFailed();
   WAYPOST_CHECK(window && size <= window.bytes().size());
   auto place = std::find_if(in_flight_.begin(), in_flight_.end(),
@@ -20,6 +22,7 @@ void ShardWriter::Write(PinnedBuffer window, std::uint64_t offset, std::size_t s
 }
 
 void ShardWriter::Finish(std::uint64_t bytes_expected) {
+  const ProfilerRange range("waypost: drain and sync");
   Drain();
   ThrowIfFailed();
   WAYPOST_CHECK(bytes_written_ == bytes_expected);

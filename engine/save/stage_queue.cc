@@ -49,7 +49,6 @@ std::optional<StageTask> StageQueue::Take(std::optional<int> shard) {
     ShardState& state = shards_[i];
     std::uint64_t& next = is_check ? state.check_next : state.fill_next;
     if (!state.is_owned || next == state.shard.windows) continue;
-    ++under_way_;
     return StageTask{{static_cast<int>(i), next++}, is_check};
   }
   return std::nullopt;
@@ -66,7 +65,7 @@ void StageQueue::Filled(const StageTask& task, PinnedBuffer buffer) {
           {task.id, std::move(buffer)});
     }
   }
-  End();
+  signal_.Notify();
 }
 
 void StageQueue::Checked(const StageTask& task) {
@@ -75,22 +74,10 @@ void StageQueue::Checked(const StageTask& task) {
     const std::scoped_lock lock(mutex_);
     ++checked_;
   }
-  End();
-}
-
-void StageQueue::GivenUp(const StageTask& /*task*/) {
-  Stop();
-  End();
-}
-
-void StageQueue::End() {
-  {
-    const std::scoped_lock lock(mutex_);
-    WAYPOST_CHECK(under_way_ > 0);
-    --under_way_;
-  }
   signal_.Notify();
 }
+
+void StageQueue::GivenUp(const StageTask& /*task*/) { Stop(); }
 
 std::optional<FilledWindow> StageQueue::TakeFilled(int shard) {
   const std::scoped_lock lock(mutex_);
@@ -130,6 +117,11 @@ void StageQueue::Stop() {
   signal_.Notify();
 }
 
+bool StageQueue::IsStaged() const {
+  const std::scoped_lock lock(mutex_);
+  return AllDone();
+}
+
 bool StageQueue::IsOver() const {
   const std::scoped_lock lock(mutex_);
   return stopped_ || AllDone();
@@ -138,11 +130,6 @@ bool StageQueue::IsOver() const {
 bool StageQueue::IsStopped() const {
   const std::scoped_lock lock(mutex_);
   return stopped_;
-}
-
-bool StageQueue::IsIdle() const {
-  const std::scoped_lock lock(mutex_);
-  return under_way_ == 0;
 }
 
 std::uint64_t StageQueue::windows_filled() const {

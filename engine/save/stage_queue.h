@@ -67,11 +67,11 @@ class StageQueue {
   bool BecameStaged();
   // No further task is given out.
   void Stop();
-  // Staged or stopped: nobody will read a source any more once IsIdle() as well.
+  // All tasks have ended well, whether or not the save was stopped afterwards.
+  bool IsStaged() const;
+  // Staged or stopped: whoever still has a task may read its sources, and nobody else will.
   bool IsOver() const;
   bool IsStopped() const;
-  // No task is under way.
-  bool IsIdle() const;
   std::uint64_t windows_filled() const;
 
  private:
@@ -86,7 +86,6 @@ class StageQueue {
 
   bool AllFilled() const { return filled_ == windows_total_; }
   bool AllDone() const { return AllFilled() && (!check_sources_ || checked_ == windows_total_); }
-  void End();
 
   const bool check_sources_;
   Signal& signal_;
@@ -95,7 +94,6 @@ class StageQueue {
   std::uint64_t windows_total_ = 0;
   std::uint64_t filled_ = 0;
   std::uint64_t checked_ = 0;
-  std::uint64_t under_way_ = 0;
   bool staged_was_told_ = false;
   bool stopped_ = false;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <map>
 #include <utility>
 
 #include "base/check.h"
@@ -19,6 +20,39 @@ namespace {
 
 std::uint64_t ChunkCount(std::uint64_t size_bytes) {
   return AlignUp(size_bytes, kChunkBytes) / kChunkBytes;
+}
+
+// Pieces of a window that follow each other and are of one device.
+struct DeviceRun {
+  Device* device = nullptr;
+  std::vector<Device::Copy> copies;
+};
+
+// Parts of chunks on one device, each with its tensor.
+struct SummedTensors {
+  std::vector<Device::SummedPart> parts;
+  std::vector<std::size_t> tensors;
+};
+
+// A part that has another checksum now, or parts.size().  `scratch`: room for all of them.
+std::size_t FindDifference(Device& device, std::span<const Device::SummedPart> parts,
+                           std::span<std::byte> scratch) {
+  std::size_t differing = parts.size();
+  if (const auto ticket = device.StartComparison(parts, differing)) {
+    device.Wait(*ticket);
+    return differing;
+  }
+  std::vector<Device::Copy> copies;
+  std::size_t end = 0;
+  for (const Device::SummedPart& part : parts) {
+    copies.push_back({&scratch[end], part.memory, part.size});
+    end += part.size;
+  }
+  device.Wait(device.StartCopiesToHost(copies, 0));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (Crc32c({copies[i].target, copies[i].size}) != parts[i].crc32c) return i;
+  }
+  return parts.size();
 }
 
 }  // namespace
@@ -45,8 +79,8 @@ void Stager::Filling::Abandon() noexcept {
   }
 }
 
-Stager::Stager(const SavePlan& plan, const SaveInput& input, void* stream)
-    : plan_(plan), input_(input), stream_(stream), places_(input.sources().size()) {
+Stager::Stager(const SavePlan& plan, const SaveInput& input, StreamMarks marks)
+    : plan_(plan), input_(input), marks_(std::move(marks)), places_(input.sources().size()) {
   std::size_t chunks = 0;
   for (std::size_t shard = 0; shard < plan_.shards.size(); ++shard) {
     for (const PlacedTensor& placed : plan_.shards[shard].tensors) {
@@ -108,18 +142,23 @@ void Stager::ForEachChunkPart(const Piece& piece, Visit&& visit) const {
 
 Stager::Filling Stager::Begin(const WindowId& id, std::span<std::byte> target) const {
   WAYPOST_CHECK(target.size() == WindowBytes(id));
-  Filling filling;
-  filling.id_ = id;
-  filling.target_ = target;
+  // A device may overwrite what lies between the pieces of one call: there must be none of another
+  // device among them.  (The host's are copied when all devices have ended.)
+  std::vector<DeviceRun> runs;
   ForEachPiece(id, [&](const Piece& piece) {
     const SaveSource& source = input_.sources()[piece.tensor];
     if (source.device->IsHostMemory()) return;
-    // Room first: a copy that is under way must not be forgotten.
-    filling.copies_.reserve(filling.copies_.size() + 1);
-    filling.copies_.push_back(
-        {source.device, source.device->StartCopyToHost(target.subspan(piece.target, piece.size),
-                                                       source.bytes + piece.begin, stream_)});
+    if (runs.empty() || runs.back().device != source.device) runs.push_back({source.device, {}});
+    runs.back().copies.push_back({&target[piece.target], source.bytes + piece.begin, piece.size});
   });
+  Filling filling;
+  filling.id_ = id;
+  filling.target_ = target;
+  filling.copies_.reserve(runs.size());  // a copy that is under way must not be forgotten
+  for (const DeviceRun& run : runs) {
+    filling.copies_.push_back(
+        {run.device, run.device->StartCopiesToHost(run.copies, marks_.Of(*run.device))});
+  }
   return filling;
 }
 
@@ -147,24 +186,34 @@ void Stager::Complete(Filling filling) {
 }
 
 void Stager::RequireUnchanged(const WindowId& id, std::span<std::byte> scratch) const {
+  std::map<Device*, SummedTensors> on_devices;
   ForEachPiece(id, [&](const Piece& piece) {
     const SaveSource& source = input_.sources()[piece.tensor];
     if (!source.is_borrowed) return;
-    std::span<const std::byte> bytes(source.bytes + piece.begin, piece.size);
-    if (!source.device->IsHostMemory()) {
-      source.device->Wait(
-          source.device->StartCopyToHost(scratch.first(piece.size), bytes.data(), stream_));
-      bytes = scratch.first(piece.size);
-    }
     ForEachChunkPart(piece, [&](std::size_t chunk, std::size_t part, std::uint64_t position,
                                 std::uint64_t size) {
-      if (Crc32c(bytes.subspan(position - piece.begin, size)) == parts_[chunk][part]) return;
-      throw Error(Code::kAborted,
-                  fmt::format("save tensor {}: it was changed while it was staged, before "
-                              "WaitStaged had returned",
-                              Printable(input_.tensors()[piece.tensor].name)));
+      const std::byte* const bytes = source.bytes + position;
+      const std::uint32_t staged = parts_[chunk][part];
+      if (!source.device->IsHostMemory()) {
+        SummedTensors& summed = on_devices[source.device];
+        summed.parts.push_back({bytes, size, staged});
+        summed.tensors.push_back(piece.tensor);
+      } else if (Crc32c({bytes, size}) != staged) {
+        ThrowChanged(piece.tensor);
+      }
     });
   });
+  for (const auto& [device, summed] : on_devices) {
+    const std::size_t differing = FindDifference(*device, summed.parts, scratch);
+    if (differing < summed.parts.size()) ThrowChanged(summed.tensors[differing]);
+  }
+}
+
+void Stager::ThrowChanged(std::size_t tensor) const {
+  throw Error(Code::kAborted,
+              fmt::format("save tensor {}: it was changed while it was staged, before WaitStaged "
+                          "had returned",
+                          Printable(input_.tensors()[tensor].name)));
 }
 
 StagedChecksums Stager::ChecksumsOf(std::size_t tensor) const {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "device/device.h"
+#include "device/stream_marks.h"
 #include "save/save_input.h"
 #include "save/save_planner.h"
 
@@ -70,7 +71,8 @@ class Stager {
     std::vector<Copy> copies_;  // not waited for yet
   };
 
-  Stager(const SavePlan& plan, const SaveInput& input, void* stream);
+  // What is copied from a device is behind its mark.
+  Stager(const SavePlan& plan, const SaveInput& input, StreamMarks marks);
 
   std::uint64_t FileBytes(int shard) const noexcept {
     return plan_.shards[static_cast<std::size_t>(shard)].file_bytes;
@@ -105,10 +107,11 @@ class Stager {
   void ForEachPiece(const WindowId& id, Visit&& visit) const;
   template <typename Visit>
   void ForEachChunkPart(const Piece& piece, Visit&& visit) const;
+  [[noreturn]] void ThrowChanged(std::size_t tensor) const;
 
   const SavePlan& plan_;
   const SaveInput& input_;
-  void* stream_;
+  const StreamMarks marks_;
   std::vector<Place> places_;      // by tensor
   std::vector<ChunkParts> parts_;  // each part is written by whoever fills its window
 };

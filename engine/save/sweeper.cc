@@ -2,15 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
-#include "base/units.h"
 #include "format/bundle_files.h"
 #include "format/bundle_names.h"
+#include "format/v1_files.h"
+#include "format/v1_names.h"
+#include "io/dry_run_file_system.h"
+#include "save/retire.h"
 #include "save/save_lock.h"
+#include "save/stored_files.h"
+#include "save/v1_removal.h"
 #include "waypost/error.h"
 
 namespace waypost {
@@ -19,7 +27,12 @@ namespace {
 // Ends of what temporary names stand for: a tombstone, and a file of a retired checkpoint.
 constexpr std::string_view kRetired = ".retired";
 constexpr std::string_view kHidden = ".hidden";
-constexpr std::uint64_t kLockBytesMax = 64 * kKiB;
+constexpr std::string_view kIndexEnd = ".index";
+
+// Whether the temporary name stands for NAME and this end.
+bool IsOf(const TemporaryName& temporary, std::string_view end) {
+  return temporary.path.size() > end.size() && temporary.path.ends_with(end);
+}
 
 // What one dead save left behind; base names.
 struct Leftovers {
@@ -28,14 +41,6 @@ struct Leftovers {
   std::optional<LockName> lock;
   std::string lock_file;
 };
-
-// Whether `target` is a file that a save with one of these ids made for the name `data`.
-bool IsStoredFile(const std::string& target, const DataName& data,
-                  const std::set<std::uint64_t>& save_ids) {
-  const std::optional<StoredDataParts> parts = ParseStoredDataName(BaseName(target));
-  return parts && parts->base == data.prefix && parts->shard == data.shard &&
-         parts->shard_count == data.shard_count && save_ids.contains(parts->save_id);
-}
 
 // Removes `path`, which has or had the name `name`, and before it what a link there leads to.
 void RemoveFileAndTarget(FileSystem& fs, const std::string& path, const std::string& name,
@@ -48,11 +53,6 @@ void RemoveFileAndTarget(FileSystem& fs, const std::string& path, const std::str
     if (fs.Stat(DirectoryOf(*target))) fs.SyncDirectory(DirectoryOf(*target));
   }
   fs.Remove(path);
-}
-
-std::set<std::uint64_t> IdsOf(const BundleHeader& header) {
-  if (!header.origin) return {};
-  return {header.origin->save_id};
 }
 
 class Sweep {
@@ -86,41 +86,89 @@ class Sweep {
     return found;
   }
 
+  FoundSave FoundOf(std::uint64_t save_id, const Leftovers& leftovers) {
+    FoundSave found = {.save_id = save_id, .prefix = {}, .holder = {}};
+    if (leftovers.lock) found.prefix = leftovers.lock->prefix;
+    found.temporary_count = leftovers.temporary_files.size();
+    for (const std::string& name : leftovers.temporary_files) {
+      // A link counts as what it leads to, if that can be looked at.
+      try {
+        if (const auto stat = fs_.Stat(Path(name))) found.temporary_bytes += stat->size;
+      } catch (const Error& error) {
+        report_.warnings.emplace_back(error.what());  // it goes all the same
+      }
+    }
+    return found;
+  }
+
+  // Of a live save, whose lock file may be anything.
+  void NoteHolder(const std::string& lock_path, FoundSave& found) {
+    try {
+      const auto content = ParseSaveLock(ReadFile(fs_, lock_path, kSaveLockBytesMax));
+      if (content) found.holder = HolderText(*content);
+    } catch (const Error&) {
+      found.holder.clear();
+    }
+  }
+
+  // Whether a temporary file is what a committed save had still to rename: its .meta or state file,
+  // or a shard of a V1 checkpoint that has a journal.
+  static bool IsToBeRenamed(const std::string& name, bool committed,
+                            const std::set<std::string>& journals) {
+    if (const auto shard = ParseV1ShardPath(name); shard && journals.contains(shard->prefix)) {
+      return true;
+    }
+    return committed && !name.ends_with(kIndexEnd) && !ParseDataName(name);
+  }
+
   // The order matters: the tombstones and the lock file are what a sweep that is itself cut short
   // is taken up again by, so they go when everything they name is gone for good.
   void SweepSave(std::uint64_t save_id, const Leftovers& leftovers) {
     LockResult lock;
     std::optional<SaveLockContent> content;
+    report_.found.push_back(FoundOf(save_id, leftovers));
+    FoundSave& found = report_.found.back();
     if (leftovers.lock) {
       lock = fs_.TryLock(Path(leftovers.lock_file));
-      if (lock.outcome != LockOutcome::kTaken) return;  // alive
-      content = ParseSaveLock(ReadFile(fs_, Path(leftovers.lock_file), kLockBytesMax));
+      found.is_alive = lock.outcome != LockOutcome::kTaken;
+      if (found.is_alive) return NoteHolder(Path(leftovers.lock_file), found);
+      content = ParseSaveLock(ReadFile(fs_, Path(leftovers.lock_file), kSaveLockBytesMax));
+      if (content) found.holder = HolderText(*content);
     }
     // What a dead process renamed is visible, and yet a power cut may still undo it: nothing is
     // judged by it before it is durable.
     if (!std::exchange(is_synced_, true)) fs_.SyncDirectory(directory_);
     const bool committed = leftovers.lock && IsCommitted(leftovers.lock->prefix, save_id);
     const std::set<std::uint64_t> retired_ids = RetiredIds(leftovers);
-    std::vector<std::string> tombstones;
+    std::set<std::string> journals;  // the prefixes that they stand for
+    for (const TemporaryName& temporary : leftovers.temporaries) {
+      if (IsV1Journal(temporary.path)) {
+        journals.insert(temporary.path.substr(0, temporary.path.rfind('.')));
+      }
+    }
+    found.is_committed = committed || !journals.empty();
+    std::vector<std::string> tombstones;  // and journals
     for (std::size_t i = 0; i < leftovers.temporaries.size(); ++i) {
       const std::string path = Path(leftovers.temporary_files[i]);
       const std::string target = Path(leftovers.temporaries[i].path);
-      if (target.ends_with(kRetired)) {
-        RemoveRetired(path, target.substr(0, target.size() - kRetired.size()));
+      if (IsOf(leftovers.temporaries[i], kRetired)) {
+        RemoveRetired(path, target.substr(0, target.size() - kRetired.size()), retired_ids);
         tombstones.push_back(path);
-      } else if (target.ends_with(kHidden)) {
+      } else if (IsOf(leftovers.temporaries[i], kHidden)) {
         RemoveFileAndTarget(fs_, path, target.substr(0, target.size() - kHidden.size()),
                             retired_ids);
         Note({path});
-      } else if (committed) {
-        // Its .meta or state file, durable since before the commit.
+      } else if (IsV1Journal(target)) {
+        tombstones.push_back(path);
+      } else if (IsToBeRenamed(leftovers.temporaries[i].path, committed, journals)) {
+        // Durable since before the commit.
         fs_.Rename(path, target);
-        report_.actions.push_back(fmt::format("renamed {} to {}", path, target));
+        report_.actions.push_back({SweepAction::Kind::kRenamed, path, target});
       } else {
         Remove(path);
       }
     }
-    if (content) RemoveUnnamedData(save_id, Path(leftovers.lock->prefix), *content, committed);
+    if (content) RemoveUnnamedData(*leftovers.lock, *content, committed);
     fs_.SyncDirectory(directory_);
     if (committed && content) Retire(*content, save_id);
     for (const std::string& tombstone : tombstones) Remove(tombstone);
@@ -128,12 +176,26 @@ class Sweep {
     fs_.SyncDirectory(directory_);
   }
 
+  // What was the index of a retired checkpoint.  A link that somebody made may lead nowhere.
+  BundleHeader TombstoneHeader(const std::string& tombstone) {
+    if (const auto header = ReadBundleHeader(fs_, tombstone)) return *header;
+    throw Error(Code::kNotFound, fmt::format("read {}: it is a link to nothing", tombstone));
+  }
+
+  std::set<std::uint64_t> OwnedIdsOf(const BundleHeader& header) {
+    return Noted(OwnStoredFiles(fs_, directory_, header));
+  }
+  std::set<std::uint64_t> Noted(OwnedIds owned) {
+    std::ranges::move(owned.warnings, std::back_inserter(report_.warnings));
+    return std::move(owned.save_ids);
+  }
+
   // The ids of the checkpoints whose tombstones stand among the leftovers.
   std::set<std::uint64_t> RetiredIds(const Leftovers& leftovers) {
     std::set<std::uint64_t> ids;
     for (std::size_t i = 0; i < leftovers.temporaries.size(); ++i) {
-      if (!leftovers.temporaries[i].path.ends_with(kRetired)) continue;
-      ids.merge(IdsOf(*ReadBundleHeader(fs_, Path(leftovers.temporary_files[i]))));
+      if (!IsOf(leftovers.temporaries[i], kRetired)) continue;
+      ids.merge(OwnedIdsOf(TombstoneHeader(Path(leftovers.temporary_files[i]))));
     }
     return ids;
   }
@@ -145,34 +207,56 @@ class Sweep {
 
   // What the dead save would have done last.  The state file does not list them any more.
   void Retire(const SaveLockContent& content, std::uint64_t save_id) {
-    for (const std::string& name : content.retired) {
+    for (std::size_t i = 0; i < content.retired.size(); ++i) {
+      const std::string& name = content.retired[i];
+      if (!content.retired_ids.empty() && !IsCommitted(name, content.retired_ids[i])) continue;
       if (const auto hidden = HideCheckpoint(fs_, Path(name), content.meta_suffix, save_id)) {
         RemoveHidden(fs_, *hidden);
+        std::ranges::copy(hidden->warnings, std::back_inserter(report_.warnings));
+        report_.actions.push_back({SweepAction::Kind::kRetired, Path(name)});
+      } else if (IsV1Checkpoint(Path(name))) {
+        // The .meta first: what is cut short is found by its data.
+        RemoveIfThere(fs_, MetaGraphPath(Path(name), content.meta_suffix));
+        RemoveV1Files(fs_, Path(name), {});
+        report_.actions.push_back({SweepAction::Kind::kRetired, Path(name)});
       }
-      report_.actions.push_back("retired " + Path(name));
     }
   }
 
+  // And no file of somebody else's that has the name.
+  bool IsV1Checkpoint(const std::string& path) {
+    const std::vector<V1File> files = FindV1Files(fs_, path);
+    return !files.empty() && std::ranges::all_of(files, [this](const V1File& file) {
+      return IsTable(fs_, file.path);
+    });
+  }
+
   // Removes what is left of a retired checkpoint, unless its prefix was saved to again.
-  void RemoveRetired(const std::string& tombstone, const std::string& prefix) {
-    const std::optional<BundleHeader> retired = ReadBundleHeader(fs_, tombstone);
+  void RemoveRetired(const std::string& tombstone, const std::string& prefix,
+                     const std::set<std::uint64_t>& retired_ids) {
+    const BundleHeader retired = TombstoneHeader(tombstone);
     const std::optional<BundleHeader> committed = CommittedHeader(fs_, prefix);
-    if (!committed || committed->shard_count != retired->shard_count) {
-      Note(RemoveDataFiles(fs_, prefix, {{retired->shard_count}, IdsOf(*retired)}));
+    if (!committed || committed->shard_count != retired.shard_count) {
+      Note(RemoveDataFiles(fs_, prefix, {{retired.shard_count}, retired_ids}));
     }
     if (const std::string meta = MetaGraphPath(prefix); !committed && fs_.Stat(meta)) Remove(meta);
   }
 
-  void RemoveUnnamedData(std::uint64_t save_id, const std::string& prefix,
-                         const SaveLockContent& content, bool committed) {
+  void RemoveUnnamedData(const LockName& lock, const SaveLockContent& content, bool committed) {
+    const std::string prefix = Path(lock.prefix);
     std::set<int> unnamed(content.shard_counts.begin(), content.shard_counts.end());
     if (const std::optional<BundleHeader> header = CommittedHeader(fs_, prefix)) {
       unnamed.erase(header->shard_count);
     }
-    Note(RemoveDataFiles(fs_, prefix, {unnamed, {save_id, content.replaced_save_id}}));
-    if (committed) return;
+    const std::set<std::uint64_t> owned =
+        Noted(OwnStoredFiles(fs_, directory_, lock, content, committed));
+    Note(RemoveDataFiles(fs_, prefix, {unnamed, owned}));
+    if (!owned.contains(lock.save_id)) return;
     for (const std::string& directory : content.storage_dirs) {
-      Note(RemoveStoredFiles(fs_, directory, prefix, save_id));
+      const std::vector<std::string> files =
+          FindStoredFiles(fs_, directory, lock.prefix, lock.save_id);
+      for (const std::string& file : files) Remove(file);
+      if (!files.empty()) fs_.SyncDirectory(directory);
     }
   }
 
@@ -181,7 +265,9 @@ class Sweep {
     Note({path});
   }
   void Note(const std::vector<std::string>& removed) {
-    for (const std::string& path : removed) report_.actions.push_back("removed " + path);
+    for (const std::string& path : removed) {
+      report_.actions.push_back({SweepAction::Kind::kRemoved, path});
+    }
   }
   std::string Path(const std::string& name) const { return JoinPath(directory_, name); }
 
@@ -197,14 +283,17 @@ SweepReport SweepDirectory(FileSystem& fs, const std::string& directory) {
   return Sweep(fs, directory).Run();
 }
 
-SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory) {
+SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory, bool dry_run) {
   const LockResult lock = fs.Lock(directory);
   if (lock.outcome != LockOutcome::kTaken) {
-    return {.actions = {},
+    return {.found = {},
+            .actions = {},
             .warnings = {
                 fmt::format("{}: this file system has no locks, so nothing is swept", directory)}};
   }
-  return SweepDirectory(fs, directory);
+  if (!dry_run) return SweepDirectory(fs, directory);
+  DryRunFileSystem untouched(fs);
+  return SweepDirectory(untouched, directory);
 }
 
 std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& prefix,
@@ -236,19 +325,6 @@ std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& pref
   return removed;
 }
 
-std::vector<std::string> RemoveStoredFiles(FileSystem& fs, const std::string& storage_dir,
-                                           const std::string& prefix, std::uint64_t save_id) {
-  std::vector<std::string> removed;
-  for (const std::string& name : fs.List(storage_dir)) {
-    const std::optional<StoredDataParts> parts = ParseStoredDataName(name);
-    if (!parts || parts->base != BaseName(prefix) || parts->save_id != save_id) continue;
-    removed.push_back(JoinPath(storage_dir, name));
-    fs.Remove(removed.back());
-  }
-  if (!removed.empty()) fs.SyncDirectory(storage_dir);
-  return removed;
-}
-
 std::optional<HiddenCheckpoint> HideCheckpoint(FileSystem& fs, const std::string& prefix,
                                                const std::string& meta_suffix,
                                                std::uint64_t save_id) {
@@ -258,8 +334,11 @@ std::optional<HiddenCheckpoint> HideCheckpoint(FileSystem& fs, const std::string
   }
   const std::string directory = DirectoryOf(prefix);
   const BundleHeader header = *CommittedHeader(fs, prefix);
-  HiddenCheckpoint hidden = {
-      .tombstone = TombstonePath(prefix, save_id), .files = {}, .save_ids = IdsOf(header)};
+  OwnedIds owned = OwnStoredFiles(fs, directory, header);
+  HiddenCheckpoint hidden = {.tombstone = TombstonePath(prefix, save_id),
+                             .files = {},
+                             .save_ids = std::move(owned.save_ids),
+                             .warnings = std::move(owned.warnings)};
   fs.Rename(IndexPath(prefix), hidden.tombstone);
   fs.SyncDirectory(directory);
   std::vector<std::string> paths;

@@ -18,8 +18,31 @@
 
 namespace waypost {
 
+struct SweepAction {
+  enum class Kind {
+    kRemoved,
+    kRenamed,
+    kRetired,  // the checkpoint `path`, with all its files
+  };
+  Kind kind = Kind::kRemoved;
+  std::string path;
+  std::string new_path = {};  // of kRenamed
+};
+
+// A save, or the retiring of a checkpoint, of which something was found.
+struct FoundSave {
+  std::uint64_t save_id = 0;
+  std::string prefix;     // base name; "" where no lock file tells
+  std::string holder;     // "pid 17 on host a"; "" where no lock file tells
+  bool is_alive = false;  // nothing of it is touched
+  bool is_committed = false;
+  std::size_t temporary_count = 0;  // files under temporary names
+  std::uint64_t temporary_bytes = 0;
+};
+
 struct SweepReport {
-  std::vector<std::string> actions;  // "removed FILE", "renamed FILE to FILE"
+  std::vector<FoundSave> found;
+  std::vector<SweepAction> actions;  // in order
   std::vector<std::string> warnings;
 };
 
@@ -27,8 +50,8 @@ struct SweepReport {
 SweepReport SweepDirectory(FileSystem& fs, const std::string& directory);
 
 // Locks the directory and sweeps it.  On a file system without locks nothing is touched, and a
-// warning says so.
-SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory);
+// warning says so.  `dry_run`: tells what would be done, and changes nothing.
+SweepReport RecoverDirectory(FileSystem& fs, const std::string& directory, bool dry_run = false);
 
 // Which data files of a prefix are to go.
 struct DataFileSelection {
@@ -43,15 +66,12 @@ struct DataFileSelection {
 std::vector<std::string> RemoveDataFiles(FileSystem& fs, const std::string& prefix,
                                          const DataFileSelection& selection);
 
-// Removes what a save that was not committed has written to a storage directory.
-std::vector<std::string> RemoveStoredFiles(FileSystem& fs, const std::string& storage_dir,
-                                           const std::string& prefix, std::uint64_t save_id);
-
 // A retired checkpoint whose files have names that nobody else uses.
 struct HiddenCheckpoint {
   std::string tombstone;
   std::vector<std::string> files;    // its data files and .meta
-  std::set<std::uint64_t> save_ids;  // that its links may lead to
+  std::set<std::uint64_t> save_ids;  // whose files go with the links that lead to them
+  std::vector<std::string> warnings;
 };
 
 // Retires checkpoint `prefix` in two steps, so that a crash never leaves an index without its data

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/profiler_range.h"
+
 namespace waypost {
 
 WindowFiller::WindowFiller(Stager& stager, StageQueue& queue, BufferPool& pool, Tasks tasks)
@@ -23,6 +25,7 @@ bool WindowFiller::FillOne() {
     spare_.reset();  // others may need it
     return CompleteBegun();
   }
+  const ProfilerRange range(task->is_check ? "waypost: check" : "waypost: stage");
   if (task->is_check) {
     Check(*task);
   } else {

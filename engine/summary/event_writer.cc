@@ -7,13 +7,17 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <limits>
+#include <system_error>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/errno_error.h"
 #include "base/log.h"
 #include "format/record_io.h"
 #include "waypost/error.h"
 #include "wire/event_messages.h"
+#include "wire/summary_messages.h"
 
 namespace waypost {
 namespace {
@@ -32,13 +36,17 @@ const EventWriterOptions& Prepared(FileSystem& fs, const EventWriterOptions& opt
                  fmt::format("open event writer in {}: {}", options.logdir, reason));
   };
   if (options.logdir.empty()) throw fail("the directory's name is empty");
-  if (options.max_queue == 0) throw fail("max_queue is 0");
   if (!(options.flush_secs >= 0)) throw fail("flush_secs is negative or not a number");
   if (options.filename_suffix.find('/') != std::string::npos) {
     throw fail("filename_suffix holds a slash");
   }
   CreateDirectories(fs, options.logdir);
   return options;
+}
+
+std::size_t QueueCapacity(std::int64_t max_queue) {
+  return max_queue > 0 ? static_cast<std::size_t>(max_queue)
+                       : std::numeric_limits<std::size_t>::max();
 }
 
 std::string HostName() {
@@ -62,10 +70,22 @@ EventWriter::EventWriter(FileSystem& fs, const Clock& clock, const EventWriterOp
     : fs_(fs),
       clock_(clock),
       options_(Prepared(fs, options)),
-      queue_(options.max_queue),
-      thread_([this] { Run(); }) {}
+      queue_(QueueCapacity(options.max_queue)),
+      thread_(StartThread()) {}
 
-EventWriter::~EventWriter() {
+EventWriter::~EventWriter() { CloseQuietly(); }
+
+std::jthread EventWriter::StartThread() {
+  try {
+    return std::jthread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    throw Error(Code::kResourceExhausted,
+                fmt::format("open event writer in {}: a thread cannot be started: {}",
+                            options_.logdir, error.what()));
+  }
+}
+
+void EventWriter::CloseQuietly() noexcept {
   const bool error_known = WasErrorThrown();
   try {
     Close();
@@ -75,25 +95,38 @@ EventWriter::~EventWriter() {
   }
 }
 
-void EventWriter::Add(std::string event) {
-  if (queue_.Push({.event = std::move(event)})) return;
+void EventWriter::Add(std::string event, MetadataRule rule) {
+  if (event.size() > options_.event_bytes_max) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("add event in {}: it has {} bytes, and at most {} can be read again",
+                            options_.logdir, event.size(), options_.event_bytes_max));
+  }
+  if (queue_.Push({.event = std::move(event), .rule = rule})) return;
   ThrowIfFailed();
   throw Error(Code::kFailedPrecondition,
               fmt::format("add event in {}: the writer is closed", options_.logdir));
 }
 
 void EventWriter::Flush() {
+  if (WaitUntilDurable() != nullptr) ThrowIfFailed();
+}
+
+void EventWriter::MakeDurable() {
+  if (const std::exception_ptr error = WaitUntilDurable()) std::rethrow_exception(error);
+}
+
+// Null when everything added before is durable, else the error that ended the writing.
+std::exception_ptr EventWriter::WaitUntilDurable() {
   std::uint64_t number = 0;
   {
     const std::lock_guard lock(mutex_);
     number = ++flushes_requested_;
   }
-  if (queue_.Push({.event = {}, .flush = number})) {
-    std::unique_lock lock(mutex_);
-    flushed_or_failed_.wait(lock, [&] { return flushes_done_ >= number || error_ != nullptr; });
-    if (flushes_done_ >= number) return;
-  }
-  ThrowIfFailed();
+  // Refused by a queue that is closed: then the thread drains it, and syncs at its end.
+  static_cast<void>(queue_.Push({.event = {}, .flush = number}));
+  std::unique_lock lock(mutex_);
+  flushed_or_ended_.wait(lock, [&] { return flushes_done_ >= number || has_ended_; });
+  return flushes_done_ >= number ? nullptr : error_;
 }
 
 void EventWriter::Close() {
@@ -104,6 +137,11 @@ void EventWriter::Close() {
   queue_.Close();
   thread_.join();
   ThrowIfFailed();
+}
+
+bool EventWriter::IsClosed() {
+  const std::lock_guard lock(mutex_);
+  return close_called_;
 }
 
 void EventWriter::ThrowIfFailed() {
@@ -118,23 +156,27 @@ bool EventWriter::WasErrorThrown() {
   return error_thrown_;
 }
 
-void EventWriter::Fail(std::exception_ptr error) {
+// `error`: null when all was written.
+void EventWriter::End(std::exception_ptr error) {
   {
-    // Both at once: whoever is refused finds the error, and whoever has seen the error is refused.
+    // All at once: whoever is refused finds the error, and whoever has seen the error is refused.
     const std::lock_guard lock(mutex_);
     error_ = std::move(error);
+    has_ended_ = true;
     queue_.Close();
   }
-  flushed_or_failed_.notify_all();
+  flushed_or_ended_.notify_all();
 }
 
 void EventWriter::Run() noexcept {
   pthread_setname_np(pthread_self(), "waypost-events");
+  std::exception_ptr error;
   try {
     WriteUntilClosed();
   } catch (...) {
-    Fail(std::current_exception());
+    error = std::current_exception();
   }
+  End(std::move(error));
 }
 
 void EventWriter::WriteUntilClosed() {
@@ -143,7 +185,7 @@ void EventWriter::WriteUntilClosed() {
     const auto outcome = queue_.PopUntil(item, sync_deadline_);
     if (outcome == BoundedQueue<Item>::Outcome::kEnded) break;
     const bool is_event = outcome == BoundedQueue<Item>::Outcome::kItem && item->flush == 0;
-    if (is_event) Write(item->event);
+    if (is_event) Write(*item);
     // Asked for, or the time has come; new events must not put it off.
     if (!is_event || SteadyClock::now() >= sync_deadline_) SyncFile();
     if (!is_event && outcome == BoundedQueue<Item>::Outcome::kItem) {
@@ -151,20 +193,33 @@ void EventWriter::WriteUntilClosed() {
         const std::lock_guard lock(mutex_);
         flushes_done_ = std::max(flushes_done_, item->flush);
       }
-      flushed_or_failed_.notify_all();
+      flushed_or_ended_.notify_all();
     }
   }
   SyncFile();
   if (file_ != nullptr) file_->Close();
 }
 
-void EventWriter::Write(const std::string& event) {
+void EventWriter::Write(const Item& item) {
   if (file_ == nullptr) OpenFile();
-  WriteRecord(event);
+  WriteRecord(item.rule == MetadataRule::kOnceATag ? WithoutKnownMetadata(item.event) : item.event);
   if (sync_deadline_ == SteadyClock::time_point::max()) {
     const std::chrono::duration<double> delay(std::min(options_.flush_secs, kFlushSecondsMax));
     sync_deadline_ = SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(delay);
   }
+}
+
+// Here and not by the caller, so that of two threads with a new tag the one whose event comes first
+// in the file has the metadata.
+std::string EventWriter::WithoutKnownMetadata(const std::string& event) {
+  std::optional<EventMessage> message = DecodeEvent(AsBytes(event));
+  WAYPOST_CHECK(message.has_value());
+  const std::optional<std::string> rest = DropMetadata(message->payload, [&](std::string_view tag) {
+    return !tags_.insert(std::string(tag)).second;
+  });
+  if (!rest) return event;
+  message->payload = *rest;
+  return EncodeEvent(*message);
 }
 
 // One append a record: a reader that follows the file sees whole records, or one that is not yet
@@ -177,13 +232,15 @@ void EventWriter::WriteRecord(const std::string& event) {
 
 void EventWriter::OpenFile() {
   const double now = clock_.NowSeconds();
-  const std::string stem = JoinPath(
-      options_.logdir,
-      fmt::format("events.out.tfevents.{:010d}.{}", static_cast<std::int64_t>(now), HostName()));
+  const std::string host = HostName();
+  // Where a name is taken, the next second's: a run's files are read in the order of their names,
+  // and what is written later must be read later, a SessionLog START above all.
   for (int attempt = 0; file_ == nullptr; ++attempt) {
-    const std::string unique = attempt == 0 ? "" : fmt::format(".{}.{}", ::getpid(), attempt);
+    const std::string name =
+        fmt::format("events.out.tfevents.{:010d}.{}{}", static_cast<std::int64_t>(now) + attempt,
+                    host, options_.filename_suffix);
     try {
-      file_ = fs_.Create(stem + unique + options_.filename_suffix, CreateMode::kExclusive);
+      file_ = fs_.Create(JoinPath(options_.logdir, name), CreateMode::kExclusive);
     } catch (const Error& error) {
       if (error.code() != Code::kAlreadyExists || attempt == kNameAttemptsMax) throw;
     }

@@ -58,11 +58,12 @@ void Feeds::Add(const Graph::Impl& graph, const Output& output, const Feed& feed
   } else {
     tensor.view = feed.view();
   }
-  if (tensor.view.dtype() != spec.dtype || !IsCompatible(tensor.view.shape(), spec.shape)) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("feed {}: it is {} and the feed {}", name,
-                            TensorSpecText(spec.dtype, spec.shape),
-                            TensorSpecText(tensor.view.dtype(), tensor.view.shape())));
+  const Shape& shape = spec.shape ? *spec.shape : tensor.view.shape();
+  if (tensor.view.dtype() != spec.dtype || !IsCompatible(tensor.view.shape(), shape)) {
+    throw Error(
+        Code::kInvalidArgument,
+        fmt::format("feed {}: it is {} and the feed {}", name, TensorSpecText(spec.dtype, shape),
+                    TensorSpecText(tensor.view.dtype(), tensor.view.shape())));
   }
 }
 

@@ -1,63 +1,54 @@
 #include "summary/histogram.h"
 
 #include <algorithm>
-#include <limits>
+#include <cmath>
+#include <numeric>
+
+#include "base/check.h"
+#include "summary/real_values.h"
 
 namespace waypost {
-namespace {
-
-constexpr double kDoubleMax = std::numeric_limits<double>::max();
-
-std::vector<double> MakeLimits() {
-  std::vector<double> positive;
-  // Multiplied step by step: pow() would round otherwise, and TensorBoard would see two kinds of
-  // limits.
-  for (double limit = 1e-12; limit < 1e20; limit *= 1.1) positive.push_back(limit);
-  positive.push_back(kDoubleMax);
-  std::vector<double> limits(positive.rbegin(), positive.rend());
-  for (double& limit : limits) limit = -limit;
-  limits.push_back(0.0);
-  limits.insert(limits.end(), positive.begin(), positive.end());
-  return limits;
-}
-
-}  // namespace
-
-std::span<const double> HistogramLimits() noexcept {
-  static const std::vector<double> limits = MakeLimits();
-  return limits;
-}
-
-Histogram::Histogram() : min_(kDoubleMax), max_(-kDoubleMax), counts_(HistogramLimits().size()) {}
 
 void Histogram::Add(double value) noexcept {
+  const std::uint64_t index = added_++;
+  if (!std::isfinite(value)) {
+    const std::uint64_t found = 2 * index + (std::isnan(value) ? 1 : 0);
+    totals_.first_not_finite = std::min(totals_.first_not_finite, found);
+    return;
+  }
   const std::span<const double> limits = HistogramLimits();
   const auto above = std::upper_bound(limits.begin(), limits.end(), value);
   // Nothing is above the largest double; TensorFlow would write past its buckets.
   const auto bucket =
       std::min<std::size_t>(static_cast<std::size_t>(above - limits.begin()), limits.size() - 1);
-  counts_[bucket] += 1;
-  min_ = std::min(min_, value);
-  max_ = std::max(max_, value);
-  num_ += 1;
-  sum_ += value;
-  sum_squares_ += value * value;
+  ++totals_.counts[bucket];
+  totals_.min = std::min(totals_.min, value);
+  totals_.max = std::max(totals_.max, value);
+  totals_.sum += value;
+  totals_.sum_squares += value * value;
+}
+
+void Histogram::AddAll(const ConstTensorView& values) {
+  VisitReals(values, [this](auto element) { Add(static_cast<double>(element)); });
 }
 
 HistogramData Histogram::Encode() const {
-  HistogramData data = {.min = min_,
-                        .max = max_,
-                        .num = num_,
-                        .sum = sum_,
-                        .sum_squares = sum_squares_,
+  WAYPOST_CHECK(totals_.first_not_finite == HistogramTotals::kAllFinite);
+  const auto& counts = totals_.counts;
+  const auto num = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  HistogramData data = {.min = totals_.min,
+                        .max = totals_.max,
+                        .num = static_cast<double>(num),
+                        .sum = totals_.sum,
+                        .sum_squares = totals_.sum_squares,
                         .bucket_limit = {},
                         .bucket = {}};
   const std::span<const double> limits = HistogramLimits();
-  for (std::size_t i = 0; i < counts_.size(); ++i) {
-    const bool within_empty_run = counts_[i] == 0 && i + 1 < counts_.size() && counts_[i + 1] == 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const bool within_empty_run = counts[i] == 0 && i + 1 < counts.size() && counts[i + 1] == 0;
     if (within_empty_run) continue;
     data.bucket_limit.push_back(limits[i]);
-    data.bucket.push_back(counts_[i]);
+    data.bucket.push_back(static_cast<double>(counts[i]));
   }
   return data;
 }

@@ -1,36 +1,40 @@
-// Histogram: TensorFlow's, bucket for bucket and bit for bit (docs/format.md, "Histograms").
-//
-// 1551 limits: 774 powers of 1.1 from 1e-12 on and the largest double, the same with a minus, and
-// 0.  A value falls in the bucket of the first limit above it.
+// Histogram: TensorFlow's, bucket for bucket and bit for bit (device/histogram_totals.h).
 #pragma once
 
-#include <span>
-#include <vector>
+#include <cstdint>
+#include <limits>
 
-#include "wire/event_messages.h"
+#include "device/histogram_totals.h"
+#include "waypost/event.h"
+#include "waypost/tensor.h"
 
 namespace waypost {
 
-// Ascending; the same for every histogram.
-std::span<const double> HistogramLimits() noexcept;
-
 class Histogram {
  public:
-  Histogram();
+  Histogram() = default;
+  // What a device has counted; nothing is to be added to it.
+  explicit Histogram(const HistogramTotals& totals) noexcept : totals_(totals) {}
 
-  // Requires: `value` is finite.
+  // One that is NaN or infinite counts only as that.
   void Add(double value) noexcept;
+  // Every element of a tensor in host memory.  Requires: IsRealDType(values.dtype()).
+  void AddAll(const ConstTensorView& values);
+
+  const HistogramTotals& totals() const noexcept { return totals_; }
 
   // The buckets that count something, each run of empty ones as one bucket of count 0.
+  // Requires: all values were finite.
   HistogramData Encode() const;
 
  private:
-  double min_;
-  double max_;
-  double num_ = 0;
-  double sum_ = 0;
-  double sum_squares_ = 0;
-  std::vector<double> counts_;
+  HistogramTotals totals_ = {.min = std::numeric_limits<double>::max(),
+                             .max = -std::numeric_limits<double>::max(),
+                             .sum = 0,
+                             .sum_squares = 0,
+                             .first_not_finite = HistogramTotals::kAllFinite,
+                             .counts = {}};
+  std::uint64_t added_ = 0;
 };
 
 }  // namespace waypost

@@ -107,24 +107,4 @@ std::array<std::byte, 8> EncodeReal(double value, DType dtype) {
   }
 }
 
-float FloatFromHalf(std::uint16_t bits) noexcept {
-  const bool negative = (bits & 0x8000U) != 0;
-  const int exponent = (bits >> 10) & 0x1F;
-  const int fraction = bits & 0x3FF;
-  float magnitude;
-  if (exponent == 0x1F) {
-    magnitude = fraction == 0 ? std::numeric_limits<float>::infinity()
-                              : std::numeric_limits<float>::quiet_NaN();
-  } else if (exponent == 0) {
-    magnitude = std::ldexp(static_cast<float>(fraction), -24);
-  } else {
-    magnitude = std::ldexp(static_cast<float>(fraction + 0x400), exponent - 25);
-  }
-  return negative ? -magnitude : magnitude;
-}
-
-float FloatFromBFloat16(std::uint16_t bits) noexcept {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
-}
-
 }  // namespace waypost

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/half.h"
 #include "waypost/tensor.h"
 
 namespace waypost {
@@ -18,9 +19,6 @@ bool IsRealDType(DType dtype) noexcept;
 // floats. Throws kInvalidArgument when an integer type cannot hold it.  Requires:
 // IsRealDType(dtype).
 std::array<std::byte, 8> EncodeReal(double value, DType dtype);
-
-float FloatFromHalf(std::uint16_t bits) noexcept;
-float FloatFromBFloat16(std::uint16_t bits) noexcept;
 
 namespace internal {
 

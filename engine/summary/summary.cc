@@ -3,35 +3,42 @@
 #include <fmt/format.h>
 
 #include "base/bytes.h"
-#include "graph/graph_model.h"
-#include "summary/clean_tag.h"
+#include "base/escape.h"
 #include "summary/real_values.h"
+#include "summary/summary_values.h"
 #include "waypost/error.h"
-#include "wire/event_messages.h"
+#include "wire/summary_messages.h"
+#include "wire/utf8.h"
 
 namespace waypost {
 namespace {
 
-// A summary operation and the constant that holds its tag; what the operation calls that input
-// differs.
-Output AddSummaryOp(Graph& graph, const std::string& name, const Output& value,
-                    const std::string& op, std::string_view tag_input) {
-  Graph::Impl& impl = graph.impl();
-  const DType dtype = impl.SpecOf(value).dtype;
-  if (!IsRealDType(dtype)) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("summary '{}': a value of {} cannot be shown", name, DTypeName(dtype)));
-  }
-  const ScopeEntry scope(impl, CleanTag(name));
-  const std::string tag = scope.full_name();
-  // The operation has the scope's own name; an empty name leaves none to have.
-  const std::string node_name = tag.empty() ? impl.UniqueName(op) : tag;
-  const ScopeEntry inside(impl, node_name + '/');
-  const Output tags =
-      impl.AddConst(tag_input, {.dtype = DType::kString, .shape = {}, .strings = {tag}});
-  const Output output = impl.AddNodeAs(node_name, op, {tags, value}, {{"T", dtype}});
-  impl.AddSummary(output);
-  return output;
+DeviceRegistry HostOnly() {
+  std::vector<std::unique_ptr<Device>> devices;
+  devices.push_back(MakeHostDevice());
+  return DeviceRegistry(std::move(devices));
+}
+
+std::string Tag(std::string_view tag) {
+  if (!IsUtf8(tag)) throw Error(Code::kInvalidArgument, "add summary: the tag is not UTF-8");
+  return std::string(tag);
+}
+
+void CheckRank(const std::string& tag, const ConstTensorView& view, std::size_t rank) {
+  if (view.shape().size() == rank) return;
+  throw Error(Code::kInvalidArgument, fmt::format("summary '{}': shape {} is not of rank {}",
+                                                  Printable(tag), ShapeText(view.shape()), rank));
+}
+
+// The same memory as a batch of one.
+ConstTensorView BatchOf(const ConstTensorView& view) {
+  Shape shape = {1};
+  shape.insert(shape.end(), view.shape().begin(), view.shape().end());
+  return {view.data(), view.dtype(), std::move(shape)};
+}
+
+void Append(std::string& serialized, const SummaryValue& value) {
+  serialized += EncodeSummary({&value, 1});
 }
 
 }  // namespace
@@ -45,26 +52,51 @@ Summary Summary::Parse(std::string_view serialized) {
   return summary;
 }
 
-namespace summary {
-
-Output Scalar(Graph& graph, const std::string& name, const Output& value) {
-  return AddSummaryOp(graph, name, value, "ScalarSummary", "tags");
+std::vector<SummaryValue> Summary::Values() const {
+  return DecodeSummary(AsBytes(serialized_)).value();
 }
 
-Output Histogram(Graph& graph, const std::string& name, const Output& values) {
-  return AddSummaryOp(graph, name, values, "HistogramSummary", "tag");
+void Summary::AddScalar(std::string_view tag, float value) {
+  Append(serialized_, {.tag = Tag(tag), .value = value});
 }
 
-Output MergeAll(Graph& graph) {
-  Graph::Impl& impl = graph.impl();
-  const std::vector<Output>& summaries = impl.model().summaries;
-  if (summaries.empty()) {
-    throw Error(Code::kFailedPrecondition, "merge all summaries: the graph has none");
+void Summary::AddHistogram(std::string_view tag, const ConstTensorView& values) {
+  const std::string name = Tag(tag);
+  if (!IsRealDType(values.dtype())) {
+    throw Error(Code::kInvalidArgument, fmt::format("summary '{}': a histogram of {}",
+                                                    Printable(name), DTypeName(values.dtype())));
   }
-  const ScopeEntry scope(impl, "Merge");
-  return impl.AddNode("MergeSummary", "MergeSummary", summaries,
-                      {{"N", static_cast<std::int64_t>(summaries.size())}});
+  const DeviceRegistry host = HostOnly();
+  Append(serialized_, {.tag = name, .value = HistogramOf(name, values, {host})});
 }
 
-}  // namespace summary
+void Summary::AddImage(std::string_view tag, const ConstTensorView& pixels) {
+  const std::string name = Tag(tag);
+  CheckRank(name, pixels, 3);
+  const DeviceRegistry host = HostOnly();
+  Append(serialized_, {.tag = name, .value = ImagesOf(name, BatchOf(pixels), 1, {host}).at(0)});
+}
+
+void Summary::AddAudio(std::string_view tag, const ConstTensorView& samples, float sample_rate) {
+  const std::string name = Tag(tag);
+  CheckRank(name, samples, 2);
+  const DeviceRegistry host = HostOnly();
+  const AudioLimits limits = {.count_max = 1, .sample_rate = sample_rate};
+  Append(serialized_,
+         {.tag = name, .value = AudioOf(name, BatchOf(samples), limits, {host}).at(0)});
+}
+
+void Summary::AddText(std::string_view tag, std::string_view text) {
+  const std::string string(text);
+  AddTensor(tag, ConstTensorView(&string, DType::kString, {}), {.plugin_name = "text"});
+}
+
+void Summary::AddTensor(std::string_view tag, const ConstTensorView& tensor,
+                        const SummaryMetadata& metadata) {
+  const std::string name = Tag(tag);
+  CheckMetadata(name, metadata);
+  const DeviceRegistry host = HostOnly();
+  Append(serialized_, {.tag = name, .value = TensorOf(name, tensor, {host}), .metadata = metadata});
+}
+
 }  // namespace waypost

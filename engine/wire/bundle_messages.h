@@ -15,15 +15,13 @@
 #include <vector>
 
 #include "waypost/tensor.h"
+#include "wire/format_version.h"
 
 namespace waypost {
 
-struct BundleHeader {
+struct BundleHeader : FormatVersion {
   std::int32_t shard_count = 1;
   bool big_endian = false;
-  std::int32_t producer = 1;
-  std::int32_t min_consumer = 0;
-  std::vector<std::int32_t> bad_consumers;
 
   // Waypost's own, absent in TensorFlow's files.
   struct Origin {
@@ -31,6 +29,9 @@ struct BundleHeader {
     std::string writer;             // 1001 string: "waypost 0.1.0"
     std::uint64_t meta_size = 0;    // 1002 uint64: bytes of PREFIX.meta; 0 when there is none
     std::uint32_t meta_crc32c = 0;  // 1003 fixed32, unmasked; only with meta_size > 0
+    // 1004 string: of the directory that it was saved to (io/directory_mark.h); only with files in
+    // storage directories.
+    std::string directory_mark = {};
   };
   std::optional<Origin> origin;  // present when field 1000 is
 };

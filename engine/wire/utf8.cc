@@ -35,6 +35,15 @@ std::size_t Utf8SequenceBytes(std::string_view text) noexcept {
   return size;
 }
 
+bool IsUtf8(std::string_view text) noexcept {
+  while (!text.empty()) {
+    const std::size_t size = Utf8SequenceBytes(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 void AppendUtf8(std::string& target, char32_t code_point) {
   WAYPOST_CHECK(code_point <= 0x10FFFF && (code_point < 0xD800 || code_point > 0xDFFF));
   const auto append = [&target](char32_t byte) { target.push_back(static_cast<char>(byte)); };

@@ -12,6 +12,9 @@ namespace waypost {
 // (empty, cut, overlong, a surrogate, beyond U+10FFFF).
 std::size_t Utf8SequenceBytes(std::string_view text) noexcept;
 
+// Whether all of it is well-formed.
+bool IsUtf8(std::string_view text) noexcept;
+
 // Requires: `code_point` is a Unicode scalar value (at most U+10FFFF, no surrogate).
 void AppendUtf8(std::string& target, char32_t code_point);
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "waypost/saver_def.h"
+
 namespace waypost {
 
 struct CheckpointState {
@@ -60,7 +62,25 @@ struct UpdateCheckpointStateOptions {
 void UpdateCheckpointState(const std::string& directory, const std::string& model_checkpoint_path,
                            const UpdateCheckpointStateOptions& options = {});
 
+// What UpdateCheckpointState would write, without a look at any file; `latest_filename` is not
+// looked at.
+CheckpointState GenerateCheckpointState(const std::string& directory,
+                                        const std::string& model_checkpoint_path,
+                                        const UpdateCheckpointStateOptions& options = {});
+
 // Whether the prefix names a checkpoint: PREFIX.index, or the V1 file PREFIX.
 bool CheckpointExists(const std::string& prefix);
+
+// When the checkpoints were written, in whole seconds since 1970, as TensorFlow tells them.  Those
+// that do not exist are left out, so that positions match only where all exist.
+std::vector<double> GetCheckpointMtimes(const std::vector<std::string>& prefixes);
+
+// Deletes the files of a checkpoint: PREFIX.<meta_graph_suffix>, and with kV2 the index and all
+// data files, whatever their number, with kV1 the file PREFIX (or the shards P-?????-of-NNNNN).
+// What is not there is no error.  The index goes first, so that a crash leaves no checkpoint
+// without its data.  Throws kAborted when the checkpoint is being saved, kInvalidArgument for a
+// prefix that names no file, kPermissionDenied.
+void RemoveCheckpoint(const std::string& prefix, SaverDef::Version version = SaverDef::kV2,
+                      const std::string& meta_graph_suffix = "meta");
 
 }  // namespace waypost

@@ -49,12 +49,13 @@ std::string_view SaveLimitName(SaveLimit limit) noexcept;
 struct SaveStats {
   std::uint64_t bytes_total = 0;  // of all data files, padding included
   std::uint64_t bytes_written = 0;
-  double wait_seconds = 0;    // in SaveAsync, waiting for an earlier save
-  double plan_seconds = 0;    // in SaveAsync, for all else: plan, copies, lock file
-  double stage_seconds = 0;   // from then until the last tensor was copied
-  double drain_seconds = 0;   // until the data was synced
-  double commit_seconds = 0;  // until the checkpoint was durable and named
-  double finish_seconds = 0;  // until old files were gone
+  double wait_seconds = 0;       // in SaveAsync, waiting for an earlier save
+  double plan_seconds = 0;       // in SaveAsync, for all else: plan, copies, lock file
+  double stage_seconds = 0;      // from then until the last tensor was copied
+  double drain_seconds = 0;      // until the data was synced, and read back where that is asked for
+  double commit_seconds = 0;     // until the checkpoint was durable and named
+  double finish_seconds = 0;     // until old files were gone
+  double read_back_seconds = 0;  // of these, for verify_before_delete
   // What the caller has lost: SaveAsync and the waits for staging, each from call to return.
   double stall_seconds = 0;
   // Of the I/O threads: copying and summing, waiting for the drive, kept back by the rate cap.
@@ -62,7 +63,9 @@ struct SaveStats {
   double drive_seconds = 0;
   double throttle_seconds = 0;
   SaveLimit limit = SaveLimit::kNone;
-  std::vector<std::string> warnings;  // what went wrong after the commit and will be tried again
+  // What went wrong and does not fail the save: event files that could not be made durable, old
+  // files that will be removed later.
+  std::vector<std::string> warnings;
 
   // Bytes a second, 0 when unknown: while tensors were staged; from the first byte to the sync.
   double stage_rate() const noexcept;
@@ -91,9 +94,9 @@ class SaveHandle {
   // stats().warnings.
   void WaitFinished();
 
-  // Gives the save up, as long as its data is not on the disk yet: true, and the prefix keeps what
-  // it held.  Later, or when it has ended, false, and nothing changes.  Does not wait: the waits
-  // throw kCancelled once all is let go.
+  // Gives the save up while its data is not on the disk or, with verify_before_delete, not read
+  // back yet: true, and the prefix keeps what it held.  Later, or when it has ended, false, and
+  // nothing changes.  Does not wait: the waits throw kCancelled once all is let go.
   bool Cancel();
 
   SaveState state() const;

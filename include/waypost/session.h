@@ -29,6 +29,12 @@ class Feed {
   ConstTensorView view_;
 };
 
+struct RunOptions {
+  // The caller's stream, as in SaveOptions: what it holds now is done before a value of a device's
+  // memory is read.
+  void* stream = nullptr;
+};
+
 // One thread at a time.  Engine and graph must outlive it; memory given to Bind as well.
 class Session {
  public:
@@ -45,11 +51,16 @@ class Session {
   // The memory behind a variable.  kFailedPrecondition when there is none.
   TensorView Value(const Variable& variable) const;
 
-  // Evaluates a summary operation; placeholders it depends on must be fed, variables must be bound.
+  // Evaluates a summary operation, also one of an imported graph.  Its inputs are constants,
+  // placeholders, which must be fed, and variables, which must be bound; nothing is computed.
   // kInvalidArgument for an operation that is no summary, a missing feed, a wrong dtype or shape,
-  // NaN or infinity in a histogram, two values of one tag.
-  Summary Run(const Output& summary, std::initializer_list<std::pair<Output, Feed>> feeds) const;
-  Summary Run(const Output& summary, const std::vector<std::pair<Output, Feed>>& feeds) const;
+  // NaN or infinity in a histogram, two values of one tag; what a lost device throws.  A histogram
+  // of an accelerator's memory is counted there where it can; its sums may then be added in another
+  // order than the host's, the same one every time.
+  Summary Run(const Output& summary, std::initializer_list<std::pair<Output, Feed>> feeds,
+              const RunOptions& options = {}) const;
+  Summary Run(const Output& summary, const std::vector<std::pair<Output, Feed>>& feeds,
+              const RunOptions& options = {}) const;
 
   Engine& engine() const noexcept;
   Graph& graph() const noexcept;

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "contract/file_systems.h"
 #include "support/expect_error.h"
+#include "support/transfer_result.h"
 
 namespace waypost {
 namespace {
@@ -54,6 +55,22 @@ TEST_P(FileSystemContract, ExclusiveCreationRefusesWhatExists) {
             Code::kAlreadyExists);
   EXPECT_EQ(CodeOf([&] { fs().CreateData(Path("file")); }), Code::kAlreadyExists);
   EXPECT_EQ(Read("file"), "old");
+}
+
+TEST_P(FileSystemContract, ADataFileIsCreatedAndOpenedAgainToBeWritten) {
+  EXPECT_EQ(CodeOf([&] { fs().OpenDataToWrite(Path("data")); }), Code::kNotFound);
+  fs().CreateData(Path("data"))->Reserve(4096);
+  const auto file = fs().OpenDataToWrite(Path("data"));
+  EXPECT_EQ(file->size(), 4096U) << "what was reserved stays";
+  std::string content(4096, 'x');
+  TransferResult result;
+  IoRing ring(fs().MakeIoBackend());
+  ring.Write(*file, AsBytes(content), 0, result, 0);
+  while (ring.WaitOne()) {
+  }
+  EXPECT_EQ(result.errno_value, 0);
+  file->DataSync();
+  EXPECT_EQ(Read("data"), content);
 }
 
 TEST_P(FileSystemContract, TruncatingCreationStartsAnew) {
@@ -189,6 +206,33 @@ TEST_P(FileSystemContract, ARemovedOrReplacedFileLivesOnWhileItIsOpenOrMapped) {
   fs().Remove(Path("file"));
   EXPECT_EQ(open->size(), 3U);
   EXPECT_EQ(AsText(mapped->bytes()), "old");
+}
+
+TEST_P(FileSystemContract, AHardLinkIsASecondNameOfOneFile) {
+  WriteFile("file", "content");
+  fs().CreateHardLink(Path("file"), Path("other"));
+  EXPECT_EQ(fs().Stat(Path("file"))->inode, fs().Stat(Path("other"))->inode);
+  EXPECT_EQ(CodeOf([&] { fs().CreateHardLink(Path("file"), Path("other")); }),
+            Code::kAlreadyExists);
+  EXPECT_EQ(CodeOf([&] { fs().CreateHardLink(Path("missing"), Path("third")); }), Code::kNotFound);
+  fs().Rename(Path("file"), Path("other"));
+  EXPECT_EQ(Read("file"), "content") << "a rename to the same file does nothing";
+  fs().Remove(Path("file"));
+  EXPECT_EQ(Read("other"), "content");
+}
+
+TEST_P(FileSystemContract, AHardLinkToALinkIsALink) {
+  WriteFile("file", "content");
+  fs().CreateLink(Path("file"), Path("link"));
+  fs().CreateHardLink(Path("link"), Path("other"));
+  EXPECT_EQ(fs().ReadLink(Path("other")), Path("file"));
+}
+
+TEST_P(FileSystemContract, ALockIsSeenByEveryNameOfAFile) {
+  const auto file = fs().Create(Path("file"), CreateMode::kExclusive);
+  fs().CreateHardLink(Path("file"), Path("other"));
+  EXPECT_EQ(file->TryLock(), LockOutcome::kTaken);
+  EXPECT_EQ(fs().TryLock(Path("other")).outcome, LockOutcome::kHeld);
 }
 
 TEST_P(FileSystemContract, PathsWithDoubledSlashesAndDotsAreTheSame) {

@@ -3,24 +3,17 @@
 
 #include <gtest/gtest.h>
 
+#include "support/fake_device.h"
+
 namespace waypost {
 namespace {
 
 // Owns one address.
-class OneAddressDevice final : public Device {
+class OneAddressDevice final : public FakeDevice {
  public:
   explicit OneAddressDevice(const void* address) : address_(address) {}
   std::string_view name() const noexcept override { return "one-address"; }
   bool Owns(const void* address) const noexcept override { return address == address_; }
-  Ticket StartCopyToHost(std::span<std::byte> /*target*/, const std::byte* /*source*/,
-                         void* /*stream*/) override {
-    return 0;
-  }
-  Ticket StartCopyFromHost(std::byte* /*target*/, std::span<const std::byte> /*source*/,
-                           void* /*stream*/) override {
-    return 0;
-  }
-  void Wait(Ticket /*ticket*/) override {}
 
  private:
   const void* address_;

@@ -1,10 +1,12 @@
 #include "device/devices.h"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <future>
 #include <utility>
 
+#include "support/seed.h"
 #include "support/sim_accelerator.h"
 #include "support/sim_stream.h"
 
@@ -75,17 +77,26 @@ std::unique_ptr<AcceleratorUnderTest> MakeLateSim() {
   return std::make_unique<Sim>(SimAcceleratorOptions{.copies_late = true});
 }
 
+std::unique_ptr<AcceleratorUnderTest> MakePausingSim() {
+  return std::make_unique<Sim>(
+      SimAcceleratorOptions{.pause_max = std::chrono::microseconds(300), .seed = TestSeed()});
+}
+
 }  // namespace
 
 std::vector<AcceleratorKind> AllAccelerators() {
-  return {{"Sim", MakeQuickSim}, {"SlowSim", MakeSlowSim}, {"LateSim", MakeLateSim}};
+  return {{"Sim", MakeQuickSim},
+          {"SlowSim", MakeSlowSim},
+          {"LateSim", MakeLateSim},
+          {"PausingSim", MakePausingSim}};
 }
 
 std::vector<DeviceKind> AllDevices() {
   return {{"Host", []() -> std::unique_ptr<DeviceUnderTest> { return std::make_unique<Host>(); }},
           {"Sim", []() -> std::unique_ptr<DeviceUnderTest> { return MakeQuickSim(); }},
           {"SlowSim", []() -> std::unique_ptr<DeviceUnderTest> { return MakeSlowSim(); }},
-          {"LateSim", []() -> std::unique_ptr<DeviceUnderTest> { return MakeLateSim(); }}};
+          {"LateSim", []() -> std::unique_ptr<DeviceUnderTest> { return MakeLateSim(); }},
+          {"PausingSim", []() -> std::unique_ptr<DeviceUnderTest> { return MakePausingSim(); }}};
 }
 
 }  // namespace waypost

@@ -49,7 +49,8 @@ struct AcceleratorKind {
 inline void PrintTo(const DeviceKind& kind, std::ostream* out) { *out << kind.name; }
 inline void PrintTo(const AcceleratorKind& kind, std::ostream* out) { *out << kind.name; }
 
-// The simulated accelerator: as quick as it can, over a slow link, and with late copies.
+// The simulated accelerator: as quick as it can, over a slow link, with late copies, and with
+// random pauses.
 std::vector<AcceleratorKind> AllAccelerators();
 // The host, and all accelerators.
 std::vector<DeviceKind> AllDevices();

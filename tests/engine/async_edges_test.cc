@@ -91,14 +91,14 @@ class AsyncEdges : public ::testing::Test {
     }
   }
   TensorSet Large(int tensors = 4, std::int64_t bytes = 12'000'001) {
-    TensorSet state{nullptr};
+    TensorSet state{TensorSet::kHost};
     for (int i = 0; i < tensors; ++i) {
       state.Add("large/" + std::to_string(i), DType::kUInt8, {bytes}, random_);
     }
     return state;
   }
   bool Holds(const std::string& prefix, const TensorSet& state) {
-    TensorSet restored = state.BlankOn(nullptr);
+    TensorSet restored = state.BlankOn(TensorSet::kHost);
     Engine engine(TestEngineOptions());
     Restore(engine, prefix, restored.tensors());
     return state.Differences(restored).empty();
@@ -189,7 +189,7 @@ class PendingSaverTest : public ::testing::Test {
   TempDir dir_;
   GatedFileSystem gated_{PosixFileSystem()};
   FaultyFileSystem fs_{gated_};
-  TensorSet values_{nullptr};
+  TensorSet values_{TensorSet::kHost};
   Engine engine_ = TestEngine(fs_);
   Graph graph_;
   Variable kernel_ = graph_.AddVariable("kernel", {.dtype = DType::kFloat32, .shape = {30'000}});
@@ -267,10 +267,6 @@ class CallerSyncs final : public WrappedFileSystem {
   void SyncDirectory(const std::string& path) override {
     if (std::this_thread::get_id() == caller_) ++syncs_;
     base_.SyncDirectory(path);
-  }
-  using FileSystem::MakeIoBackend;
-  std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override {
-    return base_.MakeIoBackend(options);
   }
   int syncs() const { return syncs_; }
 

@@ -72,7 +72,7 @@ class AsyncTest : public ::testing::Test {
   TempDir dir_;
   std::string prefix_ = dir_.File("m");
   GatedFileSystem fs_{PosixFileSystem()};
-  TensorSet large_{nullptr};
+  TensorSet large_{TensorSet::kHost};
   TensorSet small_ = MakeSmallState(1);
 };
 
@@ -120,7 +120,7 @@ TEST_F(AsyncTest, StagesThoughMetadataIsSlow) {
 
 TEST_F(AsyncTest, CopiesSmallTensorsAndStringsAtOnce) {
   Engine engine = TestEngine(fs_);
-  TensorSet state{nullptr};
+  TensorSet state{TensorSet::kHost};
   state.Add("step", DType::kInt64, {}, random_);
   state.AddStrings("names", {2}, {"a", "b"});
   const TensorSet before = state.Copy();

@@ -186,6 +186,19 @@ TEST_F(EngineTest, SavesASingleTensorOverItselfAgainAndAgain) {
   }
 }
 
+TEST_F(EngineTest, SavesOverACheckpointWhoseIndexIsDamaged) {
+  for (const std::uintmax_t bytes_left : {std::uintmax_t{0}, std::uintmax_t{30}}) {
+    SaveAsync(engine_, prefix_, MakeSmallState(1).tensors()).WaitFinished();
+    std::filesystem::resize_file(IndexPath(prefix_), bytes_left);
+    const TensorSet state = MakeSmallState(2);
+    SaveHandle save = SaveAsync(engine_, prefix_, state.tensors());
+    save.WaitFinished();
+    EXPECT_THAT(save.stats().warnings,
+                testing::ElementsAre(testing::HasSubstr("replacing a damaged checkpoint")));
+    EXPECT_TRUE(Holds(engine_, prefix_, state));
+  }
+}
+
 TEST_F(EngineTest, WritesTheMetaGraphWithItsChecksum) {
   SaveAsync(engine_, prefix_, MakeSmallState(1).tensors(), {.meta_graph = "a graph"})
       .WaitFinished();

@@ -17,11 +17,13 @@
 #include "support/tensor_set.h"
 #include "support/test_engine.h"
 #include "waypost/checkpoint_reader.h"
+#include "waypost/checkpoint_state.h"
 
 namespace waypost {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -134,6 +136,25 @@ TEST_F(StorageDirs, KeepWhatALinkOfSomebodyElseLeadsTo) {
   Save(engine_);
   EXPECT_TRUE(std::filesystem::exists(precious));
   EXPECT_TRUE(Holds(state_));
+}
+
+TEST_F(StorageDirs, StayWithTheOriginalOfACopy) {
+  SaveAsync(engine_, dir_.File("ckpt/n"), state_.tensors(), {.storage_dirs = drives_})
+      .WaitFinished();
+  Save(engine_);
+  const std::set<std::string> before = FilesIn(drives_[0]);
+  std::filesystem::copy(
+      dir_.File("ckpt"), dir_.File("copy"),
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
+  ASSERT_TRUE(std::filesystem::exists(dir_.File("copy/m.index")));
+  SaveHandle over = SaveAsync(engine_, dir_.File("copy/m"), state_.tensors());
+  over.WaitFinished();
+  EXPECT_THAT(over.stats().warnings, ElementsAre(HasSubstr(*before.begin())));
+  RemoveCheckpoint(dir_.File("copy/n"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.File("copy/n.index")));
+  EXPECT_EQ(FilesIn(drives_[0]), before);
+  EXPECT_TRUE(Holds(state_));
+  Restore(engine_, dir_.File("ckpt/n"), state_.Blank().tensors());
 }
 
 TEST_F(StorageDirs, MayBeOnDifferentDrives) {

@@ -6,11 +6,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
+#include <thread>
 
 #include "base/units.h"
 #include "format/slice_codec.h"
 #include "format/test_files.h"
+#include "support/expect_error.h"
 #include "waypost/error.h"
 
 namespace waypost {
@@ -53,21 +56,22 @@ class Sample {
     return entries.at(EncodeSliceKey("s", {{{start, 2}, {0, -1}}}));
   }
 
-  std::string File() const {
+  TableEntries Table() const {
     TableEntries table = {{"", EncodeBundleHeader(header)}};
     for (const auto& [key, entry] : entries) table[key] = EncodeBundleEntry(entry);
-    return WriteTable(table);
+    return table;
   }
-  BundleIndex Parse() const { return BundleIndex::Parse(AsBytes(File()), "FILE"); }
+  std::string File() const { return WriteTable(Table()); }
+  BundleIndex Open() const { return BundleIndex(AsBytes(File()), "FILE"); }
 
   BundleHeader header;
   std::map<std::string, BundleEntry> entries;
 };
 
-// What parsing says after `change`; the code must be kDataLoss.
+// What asking for all tensors says; the code must be kDataLoss.
 std::string ReasonOfFile(const std::string& file, Code code = Code::kDataLoss) {
   try {
-    BundleIndex::Parse(AsBytes(file), "FILE");
+    BundleIndex(AsBytes(file), "FILE").tensors();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), code) << error.what();
     EXPECT_THAT(error.what(), StartsWith("FILE: "));
@@ -82,8 +86,8 @@ std::string ReasonAfter(const std::function<void(Sample&)>& change, Code code = 
   return ReasonOfFile(sample.File(), code);
 }
 
-TEST(BundleIndex, ParsesTheSample) {
-  const BundleIndex index = Sample().Parse();
+TEST(BundleIndex, TellsWhatTheSampleHolds) {
+  const BundleIndex index = Sample().Open();
   EXPECT_EQ(index.header().shard_count, 2);
   ASSERT_EQ(index.tensors().size(), 2U);
   const StoredTensor& sliced = index.tensors()[0];
@@ -92,10 +96,117 @@ TEST(BundleIndex, ParsesTheSample) {
   ASSERT_EQ(sliced.extents.size(), 3U);
   EXPECT_EQ(sliced.extents[1].slice, (TensorSlice{{{2, 2}, {0, -1}}}));
   EXPECT_EQ(sliced.extents[1].size_bytes, 16U);
-  EXPECT_EQ(index.Find("t"), &index.tensors()[1]);
+  EXPECT_EQ(index.Find("t"), &index.tensors()[1].get());
   EXPECT_FALSE(index.Find("t")->is_sliced);
   EXPECT_TRUE(index.Find("t")->extents.at(0).slice.IsWhole());
   EXPECT_EQ(index.Find(""), nullptr);
+}
+
+// ---- What is read when ----
+
+// A block that nobody needs is not looked at; one that is damaged is refused each time it is
+// needed.
+TEST(BundleIndex, ChecksABlockWhenOneOfItsNamesIsAskedFor) {
+  Sample sample;
+  sample.entries["u"] = Entry(DType::kInt8, {3}, 3);
+  std::string file = WriteBlocks(sample.Table(), 1);
+  const std::string damaged = EncodeBundleEntry(sample.entries["u"]);
+  file[file.find(damaged) + damaged.size() - 1] ^= 1;
+  const BundleIndex index(AsBytes(file), "FILE");
+  EXPECT_NE(index.Find("t"), nullptr);
+  EXPECT_EQ(index.Find("s")->extents.size(), 3U);
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_THAT(MessageOf([&] { index.Find("u"); }), HasSubstr("checksum mismatch"));
+    EXPECT_THAT(MessageOf([&] { index.tensors(); }), HasSubstr("checksum mismatch"));
+  }
+  EXPECT_NE(index.Find("t"), nullptr);
+}
+
+TEST(BundleIndex, ChecksAnEntryWhenANameOfItsBlockIsAskedFor) {
+  Sample sample;
+  sample.t().offset = -1;
+  const std::string file = WriteBlocks(sample.Table(), 1);
+  const BundleIndex index(AsBytes(file), "FILE");
+  EXPECT_EQ(index.Find("s")->extents.size(), 3U);
+  EXPECT_THAT(MessageOf([&] { index.Find("t"); }), HasSubstr("tensor t: negative offset"));
+  const BundleIndex one_block(AsBytes(sample.File()), "FILE");
+  EXPECT_THAT(MessageOf([&] { one_block.Find("s"); }), HasSubstr("tensor t: negative offset"));
+}
+
+// Also where the tensor, its slices and the one too many are in different blocks.
+TEST(BundleIndex, ChecksTheRulesBetweenSlicesWhenTheirTensorIsAskedFor) {
+  const auto reason = [](const std::function<void(Sample&)>& change) {
+    Sample sample;
+    change(sample);
+    const std::string file = WriteBlocks(sample.Table(), 1);
+    const BundleIndex index(AsBytes(file), "FILE");
+    EXPECT_NE(index.Find("t"), nullptr);
+    const std::string first = MessageOf([&] { index.Find("s"); });
+    EXPECT_EQ(MessageOf([&] { index.Find("s"); }), first) << "another answer the second time";
+    return first;
+  };
+  EXPECT_THAT(reason([](Sample& sample) { sample.s().slices.pop_back(); }),
+              HasSubstr("does not list"));
+  EXPECT_THAT(reason([](Sample& sample) { sample.slice(2).shape = {4}; }),
+              HasSubstr("tensor s slice 2,2:-: stored shape [4] where it has [2,2]"));
+  EXPECT_THAT(reason([](Sample& sample) { sample.s().slices.push_back(sample.s().slices[0]); }),
+              HasSubstr("listed twice"));
+  EXPECT_THAT(reason([](Sample& sample) {
+                sample.entries.erase(EncodeSliceKey("s", sample.s().slices[1]));
+              }),
+              HasSubstr("it has no entry"));
+  EXPECT_THAT(reason([](Sample& sample) {
+                const TensorSlice slice{{{3, 1}, {1, 1}}};
+                sample.s().slices.push_back(slice);
+                sample.entries[EncodeSliceKey("s", slice)] = Entry(DType::kFloat32, {1, 1}, 4);
+              }),
+              HasSubstr("overlap"));
+}
+
+TEST(BundleIndex, FindsTheSameWhateverWasAskedForBefore) {
+  Sample sample;
+  const std::string odd = EncodeSliceKey("nobody", {{{0, 1}}});
+  sample.entries[odd] = Entry(DType::kInt8, {3}, 3);
+  const std::vector<std::string> names = {"s", "t", odd, EncodeSliceKey("s", sample.s().slices[0])};
+  for (const std::size_t per_block : {1U, 2U, 3U, 100U}) {
+    const std::string file = WriteBlocks(sample.Table(), per_block);
+    for (std::size_t first = 0; first < names.size(); ++first) {
+      const BundleIndex index(AsBytes(file), "FILE");
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::string& name = names[(first + i) % names.size()];
+        const StoredTensor* const found = index.Find(name);
+        ASSERT_EQ(found != nullptr, name != names.back()) << "slices are no tensors";
+        if (found == nullptr) continue;
+        EXPECT_EQ(found->extents.size(), name == "s" ? 3U : 1U);
+      }
+      ASSERT_EQ(index.tensors().size(), 3U);
+      for (const StoredTensor& tensor : index.tensors()) {
+        EXPECT_EQ(index.Find(tensor.name), &tensor);
+      }
+    }
+  }
+}
+
+TEST(BundleIndex, IsAskedByManyThreadsAtOnce) {
+  Sample sample;
+  for (int i = 0; i < 100; ++i) sample.entries[fmt::format("n{}", i)] = sample.t();
+  const std::string file = WriteBlocks(sample.Table(), 7);
+  const BundleIndex index(AsBytes(file), "FILE");
+  std::atomic<std::size_t> found = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 4; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (int i = 0; i < 100; ++i) {
+          if (index.Find(fmt::format("n{}", (i + 25 * thread) % 100))->shape == Shape{2, 3})
+            ++found;
+          if (i % 25 == thread && index.Find("s")->extents.size() == 3) ++found;
+        }
+        if (index.tensors().size() == 102) ++found;
+      });
+    }
+  }
+  EXPECT_EQ(found, 4U * (100 + 4 + 1));
 }
 
 // ---- The header ----
@@ -138,10 +249,10 @@ TEST(BundleIndex, TakesOtherProducersAndBothByteOrders) {
     sample.header.producer = producer;
     sample.header.min_consumer = 1;
     sample.header.bad_consumers = {0, 2};
-    EXPECT_EQ(sample.Parse().header().producer, producer);
+    EXPECT_EQ(sample.Open().header().producer, producer);
   }
   sample.header.big_endian = true;
-  EXPECT_TRUE(sample.Parse().header().big_endian);
+  EXPECT_TRUE(sample.Open().header().big_endian);
 }
 
 // ---- Entries ----
@@ -264,7 +375,7 @@ TEST(BundleIndex, RefusesSlicesWithoutEntryOrListedTwice) {
   EXPECT_EQ(ReasonAfter([](Sample& sample) { sample.s().slices.push_back(sample.s().slices[0]); }),
             "FILE: tensor s slice 0,2:-: it is listed twice");
   EXPECT_EQ(ReasonAfter([](Sample& sample) { sample.s().slices.assign(7, sample.s().slices[0]); }),
-            "FILE: tensor s: it lists more slices than there are entries");
+            "FILE: tensor s slice 0,2:-: it is listed twice");
 }
 
 TEST(BundleIndex, RefusesSlicesThatOverlap) {
@@ -285,7 +396,7 @@ TEST(BundleIndex, TakesHolesAndAnyOrderOfSlices) {
   Sample sample;
   sample.entries.erase(EncodeSliceKey("s", sample.s().slices[1]));
   sample.s().slices = {sample.s().slices[2], sample.s().slices[0]};
-  const BundleIndex index = sample.Parse();
+  const BundleIndex index = sample.Open();
   ASSERT_EQ(index.Find("s")->extents.size(), 2U);
   EXPECT_EQ(index.Find("s")->extents[0].slice.extents[0].start, 4);
 }
@@ -296,7 +407,7 @@ TEST(BundleIndex, IgnoresThePlaceInASlicedTensorsOwnEntry) {
   sample.s().shard = 77;
   sample.s().offset = -1;
   sample.s().size_bytes = 5;
-  EXPECT_TRUE(sample.Parse().Find("s")->is_sliced);
+  EXPECT_TRUE(sample.Open().Find("s")->is_sliced);
 }
 
 TEST(BundleIndex, TakesNamesThatBeginWithAZeroByte) {
@@ -306,7 +417,7 @@ TEST(BundleIndex, TakesNamesThatBeginWithAZeroByte) {
   for (const std::string& name : {"\0"s, "\0x"s, odd, plain_owner, "\x01"s, "\xff\xff"s}) {
     sample.entries[name] = Entry(DType::kInt8, {3}, 3);
   }
-  const BundleIndex index = sample.Parse();
+  const BundleIndex index = sample.Open();
   EXPECT_EQ(index.tensors().size(), 8U);
   for (const std::string& name :
        {"\0"s, "\0x"s, odd, plain_owner, "\x01"s, "\xff\xff"s, "s"s, "t"s}) {
@@ -327,7 +438,7 @@ TEST(BundleIndex, TakesASlicedTensorWhoseNameIsZeroBytes) {
   sample.entries[name].slices = {slice};
   sample.entries[EncodeSliceKey(name, slice)] = Entry(DType::kInt8, {2}, 2);
   ASSERT_LT(name, EncodeSliceKey(name, slice));
-  EXPECT_EQ(sample.Parse().Find(name)->extents.at(0).slice, slice);
+  EXPECT_EQ(sample.Open().Find(name)->extents.at(0).slice, slice);
 }
 
 TEST(BundleIndex, NamesATensorWithoutControlCharactersAndNotEndlessly) {
@@ -350,14 +461,14 @@ TEST(BundleIndex, TakesWhatTensorFlowTakes) {
   sample.entries["empty"] = Entry(DType::kFloat32, {0, 3}, 0);
   sample.entries["scalar"] = Entry(DType::kFloat32, {}, 4);
   sample.entries["scalar"].unknown_rank = true;
-  EXPECT_EQ(sample.Parse().tensors().size(), 6U);
+  EXPECT_EQ(sample.Open().tensors().size(), 6U);
 }
 
 TEST(BundleIndex, TakesAnEntryWithoutShapeForAScalarAndSkipsUnknownFields) {
   const std::string entry = "\x08\x03\x28\x04\x35\0\0\0\0\x98\x7d\x05"s;  // and 2003: 5
   const std::string file =
       WriteTable({{"", EncodeBundleHeader({}) + "\xa2\x7d\x01x"s}, {"t", entry}});
-  const BundleIndex index = BundleIndex::Parse(AsBytes(file), "FILE");
+  const BundleIndex index = BundleIndex(AsBytes(file), "FILE");
   EXPECT_TRUE(index.Find("t")->shape.empty());
   EXPECT_EQ(index.Find("t")->dtype, DType::kInt32);
 }
@@ -377,7 +488,7 @@ BundleEntry ChunkedEntry() {
 TEST(BundleIndex, KeepsChunkChecksums) {
   Sample sample;
   sample.t() = ChunkedEntry();
-  EXPECT_EQ(sample.Parse().Find("t")->extents.at(0).chunk_crc32c, ChunkedEntry().chunk_crc32c);
+  EXPECT_EQ(sample.Open().Find("t")->extents.at(0).chunk_crc32c, ChunkedEntry().chunk_crc32c);
 }
 
 TEST(BundleIndex, RefusesChunkChecksumsThatAreNotTheTensors) {
@@ -401,6 +512,50 @@ TEST(BundleIndex, RefusesChunkChecksumsThatAreNotTheTensors) {
               HasSubstr("3 chunk checksums"));
   EXPECT_THAT(ReasonAfter([](Sample& sample) { sample.t().chunk_crc32c = {sample.t().crc32c}; }),
               HasSubstr("tensor t: 1 chunk checksums for 24 bytes"));
+}
+
+// ---- Made to be slow ----
+
+// A tensor in `count` slices of one element each.
+void AddSliced(Sample& sample, const std::string& name, std::int64_t count) {
+  BundleEntry& owner = sample.entries[name] = Entry(DType::kFloat32, {count}, 0);
+  owner.has_crc32c = false;
+  for (std::int64_t start = 0; start < count; ++start) {
+    const TensorSlice slice{{{start, 1}}};
+    owner.slices.push_back(slice);
+    sample.entries[EncodeSliceKey(name, slice)] = Entry(DType::kFloat32, {1}, 4);
+  }
+}
+
+// Each slice asks for the block of its tensor: read anew for each, that takes minutes.
+TEST(BundleIndex, ReadsADamagedBlockOnceForAllWhoAskForIt) {
+  Sample sample;
+  AddSliced(sample, "w", 50'000);
+  sample.entries["w"].slices.resize(1);
+  for (int i = 0; i < 5'000; ++i) {
+    sample.entries["v" + std::to_string(i)] = Entry(DType::kFloat32, {1}, 4);
+  }
+  sample.entries["x"] = Entry(DType::kFloat32, {1}, 5);
+  const BundleIndex index = sample.Open();
+  const BundleIndex::Survey survey = index.TakeSurvey();
+  ASSERT_EQ(survey.damage.size(), 1U);
+  EXPECT_THAT(survey.damage[0], StartsWith("FILE: tensor x: "));
+  EXPECT_EQ(MessageOf([&] { index.Find("w"); }), survey.damage[0]) << "it is told again";
+  EXPECT_EQ(CodeOf([&] { index.tensors(); }), Code::kDataLoss);
+}
+
+// Each slice asks whether its tensor lists it: with all others looked at for each, that takes
+// minutes.
+TEST(BundleIndex, JoinsATensorOnceThatCannotBe) {
+  Sample sample;
+  AddSliced(sample, "w", 30'000);
+  sample.entries.erase(EncodeSliceKey("w", {{{29'999, 1}}}));
+  const BundleIndex index = sample.Open();
+  const BundleIndex::Survey survey = index.TakeSurvey();
+  ASSERT_EQ(survey.damage.size(), 1U);
+  EXPECT_EQ(survey.damage[0], "FILE: tensor w slice 29999,1: it has no entry");
+  EXPECT_EQ(MessageOf([&] { index.Find("w"); }), survey.damage[0]) << "it is told again";
+  EXPECT_EQ(survey.tensors.size(), 2U) << "s and t";
 }
 
 }  // namespace

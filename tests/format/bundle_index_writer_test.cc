@@ -1,5 +1,5 @@
 // BundleIndexWriter: what it writes parses to what was added, in any order; it refuses names that
-// are there already, in whole or in part.
+// are there already, in whole or in part, and passes on the errors of the file.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +7,9 @@
 #include <random>
 
 #include "format/bundle_index.h"
+#include "format/index_maker.h"
 #include "format/test_files.h"
+#include "support/expect_error.h"
 #include "support/seed.h"
 #include "waypost/error.h"
 
@@ -41,11 +43,12 @@ class BundleIndexWriterTest : public ::testing::Test {
   }
   BundleIndex Finish() {
     file_ = writer_.Finish();
-    return BundleIndex::Parse(AsBytes(file_), "FILE");
+    return BundleIndex(AsBytes(file_), "FILE");
   }
 
-  BundleIndexWriter writer_{BundleHeader{}};
+  IndexMaker writer_{BundleHeader{}};
   std::string file_;
+  const TensorSlice whole_;
 };
 
 TEST_F(BundleIndexWriterTest, WritesAnIndexWithoutTensors) {
@@ -111,18 +114,50 @@ TEST_F(BundleIndexWriterTest, StoresASliceOfTheFullShapeAsAWholeTensor) {
 }
 
 TEST_F(BundleIndexWriterTest, RefusesDuplicates) {
-  writer_.Add("whole", {}, {}, Bytes({4}));
-  writer_.Add("cut\n", {4}, {{{0, 2}}}, Bytes({2}));
-  EXPECT_THAT(ReasonOf("whole", {}, {}, Bytes({4})),
-              HasSubstr("tensor whole to an index: it is there already"));
-  EXPECT_THAT(ReasonOf("cut\n", {4}, {{{0, 2}}}, Bytes({2})),
-              HasSubstr("tensor cut\\n to an index: slice 0,2 is there"));
-  EXPECT_THAT(ReasonOf("whole", {4}, {{{0, 2}}}, Bytes({2})), HasSubstr("as a whole already"));
-  EXPECT_THAT(ReasonOf("cut\n", {4}, {}, Bytes({4})), HasSubstr("in slices already"));
-  EXPECT_THAT(ReasonOf("cut\n", {4}, {{{0, 4}}}, Bytes({4})), HasSubstr("in slices already"));
+  const auto reason = [](const std::string& name, const TensorSlice& slice, const Shape& shape) {
+    IndexMaker writer(BundleHeader{});
+    writer.Add("whole", {4}, {}, Bytes({4}));
+    writer.Add("cut\n", {4}, {{{0, 2}}}, Bytes({2}));
+    writer.Add(name, {4}, slice, Bytes(shape));
+    return MessageOf([&] { writer.Finish(); });
+  };
+  EXPECT_THAT(reason("whole", {}, {4}), HasSubstr("tensor whole to an index: it is there already"));
+  EXPECT_THAT(reason("cut\n", {{{0, 2}}}, {2}),
+              HasSubstr("tensor cut\\n to an index: slice 0,2 is there already"));
+  EXPECT_THAT(reason("whole", {{{0, 2}}}, {2}), HasSubstr("tensor whole to an index: it is there"));
+  EXPECT_THAT(reason("cut\n", {}, {4}), HasSubstr("tensor cut\\n to an index: it is there"));
+  EXPECT_THAT(reason("cut\n", {{{0, 4}}}, {4}),
+              HasSubstr("tensor cut\\n to an index: it is there"));
   // A name that is another tensor's slice key.
-  EXPECT_THAT(ReasonOf(FromHex("006375740a000101018082"), {}, {}, Bytes({4})),
-              HasSubstr("already"));
+  EXPECT_THAT(reason(FromHex("006375740a000101018082"), {}, {4}), HasSubstr("slice 0,2 is there"));
+}
+
+// What the file could not take comes out as it is, wherever it happens.
+TEST_F(BundleIndexWriterTest, PassesOnWhatTheSinkThrows) {
+  const std::string large(300'000, 'n');  // more than a block
+  const Shape shape = {4};
+  for (const std::size_t bytes_max : {std::size_t{0}, large.size(), 2 * large.size()}) {
+    BundleIndexWriter writer(BundleHeader{});
+    const std::string other = large + "2";
+    writer.Add({.name = large,
+                .dtype = DType::kInt8,
+                .shape = shape,
+                .full_shape = shape,
+                .slice = whole_});
+    writer.Add({.name = other,
+                .dtype = DType::kInt8,
+                .shape = shape,
+                .full_shape = shape,
+                .slice = whole_});
+    std::size_t bytes = 0;
+    const auto sink = [&](std::span<const std::byte> piece) {
+      if (bytes + piece.size() > bytes_max) throw Error(Code::kResourceExhausted, "full");
+      bytes += piece.size();
+    };
+    EXPECT_EQ(CodeOf([&] { writer.WriteTo(sink, [&](std::size_t) { return Bytes(shape); }); }),
+              Code::kResourceExhausted)
+        << bytes_max;
+  }
 }
 
 TEST_F(BundleIndexWriterTest, RefusesSlicesOfOneNameThatDiffer) {

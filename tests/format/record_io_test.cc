@@ -5,9 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
 #include <vector>
 
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "format/test_files.h"
+#include "support/seed.h"
 #include "waypost/error.h"
 
 namespace waypost {
@@ -91,6 +95,59 @@ TEST(RecordIo, NoticesEveryFlippedBit) {
                   HasSubstr("FILE: record at offset " + std::to_string(offset) + ": "));
     }
   }
+}
+
+TEST(RecordIo, FindsTheNextWholeRecordBehindDamage) {
+  const std::string first = Records({"first"});
+  const std::string second = Records({"second record"});
+  const std::string file = first + second + Records({""});
+  const auto find = [](const std::string& content, std::uint64_t begin) {
+    const std::vector<char> exact(content.begin(), content.end());
+    return FindRecord(RangeCrcs(std::as_bytes(std::span(exact))), begin);
+  };
+  EXPECT_EQ(find(file, 0), 0U);
+  EXPECT_EQ(find(file, 1), first.size());
+  EXPECT_EQ(find(file, first.size() + 1), first.size() + second.size()) << "one without data";
+  EXPECT_EQ(find(file, file.size() - 15), std::nullopt);
+  EXPECT_EQ(find("", 0), std::nullopt);
+  std::string damaged = file;
+  damaged[first.size() + 14] ^= 1;
+  EXPECT_EQ(find(damaged, 1), first.size() + second.size());
+  EXPECT_EQ(find(file.substr(0, file.size() - 1), first.size() + 1), std::nullopt) << "a torn one";
+}
+
+TEST(RecordIo, TellsTheChecksumOfAnyRange) {
+  std::mt19937_64 random(TestSeed());
+  std::string file(10 * RangeCrcs::kStepBytes + 7, '\0');
+  for (char& byte : file) byte = static_cast<char>(random());
+  for (const std::size_t cut : {file.size(), file.size() - 7, std::size_t{5}, std::size_t{0}}) {
+    const std::vector<char> exact(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(cut));
+    const auto bytes = std::as_bytes(std::span(exact));
+    const RangeCrcs crcs(bytes);
+    for (int round = 0; round < 1000; ++round) {
+      const std::size_t begin = random() % (cut + 1);
+      const std::size_t end = begin + random() % (cut - begin + 1);
+      ASSERT_EQ(crcs.Of(begin, end), Crc32c(bytes.subspan(begin, end - begin)))
+          << begin << " to " << end;
+    }
+    EXPECT_EQ(crcs.Of(0, cut), Crc32c(bytes));
+    EXPECT_EQ(crcs.Of(cut, cut), 0U);
+  }
+}
+
+// Every twelve bytes the front of a record stands whose length is right by its checksum, and
+// reaches almost to the end.  Read anew for each of them, 8 MiB would be some 3 TB.
+TEST(RecordIo, LooksForRecordsInTimeOfTheFilesSize) {
+  constexpr std::size_t kFileBytes = 8 << 20;
+  std::string file;
+  while (file.size() < kFileBytes) {
+    AppendFixed(file, std::uint64_t{kFileBytes - file.size()});
+    AppendFixed(file, MaskCrc32c(Crc32c(AsBytes(std::string_view(file).substr(file.size() - 8)))));
+  }
+  const std::size_t whole = file.size() + 16;
+  file.append(16, 'x');
+  AppendRecord(file, "a whole one");
+  EXPECT_EQ(FindRecord(RangeCrcs(AsBytes(file)), 0), whole);
 }
 
 TEST(RecordIo, TakesALengthBeyondTheFileForATornRecord) {

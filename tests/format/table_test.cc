@@ -209,6 +209,28 @@ TEST(TableReader, ReadsATableWithoutEntries) {
 
 // ---- Right checksums, wrong content ----
 
+TEST(TableReader, MissesNoFlippedBitOnceUnreadBytesAreLookedAt) {
+  const std::string file = WriteTable({{"", "header"}, {"a", "1"}, {"b", "2"}});
+  const auto damage_of = [](const std::string& content) {
+    const std::vector<char> exact(content.begin(), content.end());
+    const TableReader table(std::as_bytes(std::span(exact)), "FILE");
+    table.ForEach([](std::string_view, std::span<const std::byte>) {});
+    return table.FindUnreadDamage();
+  };
+  EXPECT_TRUE(damage_of(file).empty());
+  for (std::size_t i = 0; i < file.size() * 8; ++i) {
+    std::string flipped = file;
+    flipped[i / 8] = static_cast<char>(flipped[i / 8] ^ (1 << (i % 8)));
+    try {
+      const std::vector<std::string> damage = damage_of(flipped);
+      ASSERT_FALSE(damage.empty()) << "bit " << i;
+      EXPECT_THAT(damage, ::testing::Each(StartsWith("FILE: ")));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kDataLoss);
+    }
+  }
+}
+
 TEST(TableReader, RefusesWhatIsNoTable) {
   EXPECT_EQ(DataLossOf(std::string(47, 'x')), "FILE: 47 bytes are too few for an index");
   EXPECT_THAT(DataLossOf(std::string(48, 'x')), HasSubstr("bad magic number"));

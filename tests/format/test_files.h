@@ -3,11 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,21 +13,9 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "format/table_writer.h"
-#include "support/test_paths.h"
+#include "support/golden.h"
 
 namespace waypost {
-
-// A file of tests/golden.
-inline std::string ReadGolden(const std::string& name) {
-  std::ifstream file(TestDataDir() + "/golden/" + name, std::ios::binary);
-  if (!file) throw std::runtime_error("no golden file " + name);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-inline const nlohmann::json& GoldenExpectations() {
-  static const nlohmann::json expected = nlohmann::json::parse(ReadGolden("expected.json"));
-  return expected;
-}
 
 // Names of the sets of expected.json that are V2 bundles.
 inline std::vector<std::string> GoldenBundles() {
@@ -56,9 +42,11 @@ inline std::string FromHex(const std::string& hex) {
 using TableEntries = std::map<std::string, std::string>;
 
 inline std::string WriteTable(const TableEntries& entries) {
-  TableWriter table;
+  std::string file;
+  TableWriter table([&](std::span<const std::byte> bytes) { file += AsText(bytes); });
   for (const auto& [key, value] : entries) table.Add(key, value);
-  return table.Finish();
+  table.Finish();
+  return file;
 }
 
 // ---- Parts of a table ----
@@ -117,6 +105,23 @@ inline std::string TableOfBlock(std::string content, char compression = '\0') {
   RawTable table;
   const std::string handle = table.Append(std::move(content), compression);
   table.Append(WithRestarts(BlockEntry(0, "\xff\xff\xff\xff", handle)));
+  return table.Finish();
+}
+
+// The same entries in many data blocks, `per_block` in each.
+inline std::string WriteBlocks(const TableEntries& entries, std::size_t per_block) {
+  RawTable table;
+  std::string index;
+  std::string block;
+  std::size_t count = 0;
+  for (const auto& [key, value] : entries) {
+    block += BlockEntry(0, key, value);
+    if (++count % per_block == 0 || count == entries.size()) {
+      const std::string handle = table.Append(WithRestarts(std::exchange(block, {})));
+      index += BlockEntry(0, key, handle);
+    }
+  }
+  table.Append(WithRestarts(index));
   return table.Finish();
 }
 

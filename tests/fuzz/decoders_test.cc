@@ -1,13 +1,17 @@
-// The fuzz targets' functions over a few thousand mutated seeds: they come back, whatever they are
-// given. Each input lies in an allocation of its exact size, so that the address sanitizer sees a
-// read beyond it.
+// The fuzz targets' functions over a few thousand mutated seeds, and over what was found
+// (regressions/): they come back, whatever they are given. Each input lies in an allocation of its
+// exact size, so that the address sanitizer sees a read beyond it.
 #include "fuzz/decoders.h"
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 
 #include "support/seed.h"
+#include "support/test_paths.h"
 
 namespace waypost {
 namespace {
@@ -28,7 +32,12 @@ std::string Mutate(std::string bytes, const std::string& other, std::mt19937_64&
   return bytes;
 }
 
-class DecoderTest : public ::testing::TestWithParam<Decoder> {};
+class DecoderTest : public ::testing::TestWithParam<Decoder> {
+ protected:
+  static void Decode(const std::vector<char>& input) {
+    GetParam().decode(std::as_bytes(std::span(input)));
+  }
+};
 
 TEST_P(DecoderTest, ComesBackFromMutatedSeeds) {
   std::mt19937_64 random(TestSeed());
@@ -36,8 +45,7 @@ TEST_P(DecoderTest, ComesBackFromMutatedSeeds) {
   for (int round = 0; round < kRounds; ++round) {
     const std::string input =
         Mutate(seeds[random() % seeds.size()], seeds[random() % seeds.size()], random);
-    const std::vector<char> exact(input.begin(), input.end());
-    GetParam().decode(std::as_bytes(std::span(exact)));
+    Decode({input.begin(), input.end()});
   }
 }
 
@@ -46,7 +54,18 @@ TEST_P(DecoderTest, ComesBackFromRandomBytes) {
   for (int round = 0; round < kRounds; ++round) {
     std::vector<char> input(random() % 200);
     for (char& c : input) c = static_cast<char>(random() % 4 == 0 ? random() % 4 : random());
-    GetParam().decode(std::as_bytes(std::span(input)));
+    Decode(input);
+  }
+}
+
+TEST_P(DecoderTest, ComesBackFromRegressions) {
+  const std::filesystem::path directory =
+      std::filesystem::path(TestDataDir()) / "fuzz/regressions" / GetParam().name;
+  if (!std::filesystem::exists(directory)) return;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    SCOPED_TRACE(entry.path());
+    std::ifstream file(entry.path(), std::ios::binary);
+    Decode({std::istreambuf_iterator<char>(file), {}});
   }
 }
 

@@ -6,14 +6,13 @@
 #include "graph/graph_codec.h"
 
 #include <gmock/gmock.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <iterator>
 
+#include "graph/proto_bytes.h"
 #include "graph/protobuf_codec.h"
 #include "graph/sample_graph.h"
 #include "proto/waypost_graph.pb.h"
@@ -31,24 +30,6 @@ std::string FileContent(const std::string& name) {
   std::ifstream stream(TestDataDir() + "/golden/graph/" + name, std::ios::binary);
   EXPECT_TRUE(stream) << name;
   return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-std::string Deterministic(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
-std::string Text(const google::protobuf::Message& message) {
-  TextFormat::Printer printer;
-  printer.SetUseUtf8StringEscaping(true);
-  std::string text;
-  EXPECT_TRUE(printer.PrintToString(message, &text));
-  return text;
 }
 
 tf::GraphDef Parse(const std::string& bytes) {
@@ -69,18 +50,17 @@ TEST(GraphMessages, TensorFlowsGraphComesBackAsItWas) {
   const std::string text = FileContent("graph.pbtxt");
   tf::GraphDef from_text;
   ASSERT_TRUE(TextFormat::ParseFromString(text, &from_text));
-  EXPECT_TRUE(Text(from_text) == text);
+  EXPECT_TRUE(PrintMessage(from_text) == text);
   const std::string bytes = FileContent("graph.pb");
-  EXPECT_TRUE(Text(Parse(bytes)) == text);
-  EXPECT_EQ(Deterministic(from_text).size(), bytes.size());
+  EXPECT_TRUE(PrintMessage(Parse(bytes)) == text);
+  EXPECT_EQ(SerializeMessage(from_text).size(), bytes.size());
 }
 
 TEST(GraphMessages, TensorFlowsMetaGraphComesBackAsItWas) {
-  std::string text = FileContent("model.meta.pbtxt");
+  const std::string text = FileContent("model.meta.pbtxt");
   tf::MetaGraphDef from_text;
   ASSERT_TRUE(TextFormat::ParseFromString(text, &from_text));
-  text.replace(text.find("10000.0"), 7, "10000");  // Python's way to print a float
-  EXPECT_TRUE(Text(from_text) == text);
+  EXPECT_TRUE(PrintMessage(from_text) == text);
   tf::VariableDef variable;
   ASSERT_TRUE(
       variable.ParseFromString(from_text.collection_def().at("variables").bytes_list().value(0)));
@@ -90,7 +70,7 @@ TEST(GraphMessages, TensorFlowsMetaGraphComesBackAsItWas) {
   tf::MetaGraphDef from_bytes;
   ASSERT_TRUE(from_bytes.ParseFromString(bytes));
   from_bytes.DiscardUnknownFields();
-  EXPECT_EQ(Deterministic(from_bytes).size(), bytes.size())
+  EXPECT_EQ(SerializeMessage(from_bytes).size(), bytes.size())
       << "there was a field that we do not know";
 }
 
@@ -130,10 +110,10 @@ TEST(GraphCodec, BothFormsAreTheSameGraph) {
   const SampleGraph sample(true);
   const GraphModel& model = sample.graph.impl().model();
   const std::string bytes = ProtobufGraphCodec().GraphDefBinary(model);
-  const std::string text = ProtobufGraphCodec().GraphDefText(model);
+  const std::string text = ProtobufGraphCodec().Text(GraphMessage::kGraphDef, bytes);
   tf::GraphDef from_text;
   ASSERT_TRUE(TextFormat::ParseFromString(text, &from_text));
-  EXPECT_EQ(Deterministic(from_text), bytes);
+  EXPECT_EQ(SerializeMessage(from_text), bytes);
   EXPECT_EQ(ProtobufGraphCodec().GraphDefBinary(SampleGraph(true).graph.impl().model()), bytes)
       << "equal graphs give equal bytes";
 }
@@ -142,9 +122,10 @@ TEST(GraphCodec, AMetaGraphHasItsSaverAndCollections) {
   SampleGraph sample;
   sample.saver.max_to_keep = 3;
   sample.saver.keep_checkpoint_every_n_hours = 0.5F;
+  sample.graph.impl().AddToCollection("losses", sample.loss);
   tf::MetaGraphDef meta;
   ASSERT_TRUE(meta.ParseFromString(
-      ProtobufGraphCodec().MetaGraphBinary(sample.graph.impl().model(), sample.saver)));
+      ProtobufGraphCodec().MetaGraphBinary(sample.graph.impl().model(), sample.saver, {})));
   EXPECT_EQ(meta.meta_info_def().tensorflow_version(), "") << "or TensorFlow takes it for its own";
   EXPECT_EQ(meta.saver_def().filename_tensor_name(), "save/Const:0");
   EXPECT_EQ(meta.saver_def().save_tensor_name(), "save/control_dependency:0");
@@ -154,6 +135,7 @@ TEST(GraphCodec, AMetaGraphHasItsSaverAndCollections) {
   EXPECT_EQ(meta.saver_def().version(), tf::SaverDef::V2);
   EXPECT_THAT(meta.collection_def().at("summaries").node_list().value(),
               ElementsAre("summaries/loss:0", "summaries/rows:0"));
+  EXPECT_THAT(meta.collection_def().at("losses").node_list().value(), ElementsAre("loss:0"));
 
   const auto& variables = meta.collection_def().at("variables").bytes_list();
   ASSERT_EQ(variables.value_size(), 2);

@@ -68,6 +68,15 @@ TEST(Names, AScopeWithASlashAtItsEndIsEnteredAgain) {
   EXPECT_EQ(Placeholder(graph, "y"), "y");
 }
 
+TEST(Names, AScopeWithoutANameHasTheDefaultOne) {
+  Graph graph;
+  const NameScope outer(graph, "outer");
+  EXPECT_EQ(NameScope(graph, std::nullopt, "Default").name(), "outer/Default/");
+  EXPECT_EQ(NameScope(graph, "given", "Default").name(), "outer/given/");
+  EXPECT_EQ(NameScope(graph, std::nullopt, "Default").name(), "outer/Default_1/");
+  EXPECT_EQ(NameScope(graph, "", "Default").name(), "") << "an empty name is the root";
+}
+
 TEST(Names, AVariableIsNamedAsOneNode) {
   Graph graph;
   const NameScope scope(graph, "dense");
@@ -104,6 +113,15 @@ TEST(Graph, RefusesDTypesAndShapesThatNothingCanHave) {
             Code::kInvalidArgument);
   EXPECT_TRUE(graph.variables().empty());
   EXPECT_TRUE(graph.impl().model().nodes.empty()) << "a refused call leaves nothing behind";
+}
+
+TEST(Graph, CollectionsOfVariablesAreClosedToOutputs) {
+  Graph graph;
+  const Output loss = graph.AddPlaceholder("loss", DType::kFloat32, {});
+  for (const std::string key : {"variables", "trainable_variables"}) {
+    EXPECT_EQ(CodeOf([&] { graph.impl().AddToCollection(key, loss); }), Code::kInvalidArgument);
+  }
+  EXPECT_TRUE(graph.impl().Collection("losses").empty());
 }
 
 TEST(Graph, AVariableStaysGoodWhenTheGraphGrowsAndMoves) {

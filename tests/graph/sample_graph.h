@@ -2,11 +2,24 @@
 // summaries, a saver.
 #pragma once
 
+#include <algorithm>
+#include <vector>
+
 #include "graph/saver_nodes.h"
 #include "waypost/graph.h"
 #include "waypost/summary.h"
 
 namespace waypost {
+
+// All variables of the graph as a saver without a var_list has them.
+inline std::vector<SaverEntry> EntriesOf(const Graph& graph) {
+  std::vector<SaverEntry> entries;
+  for (const Variable& variable : graph.variables()) {
+    entries.push_back({.name = variable.name(), .variable = variable, .device = variable.device()});
+  }
+  std::ranges::sort(entries, {}, &SaverEntry::name);
+  return entries;
+}
 
 struct SampleGraph {
   explicit SampleGraph(bool sharded = false) {
@@ -20,7 +33,7 @@ struct SampleGraph {
       summary::Histogram(graph, "rows", rows);
     }
     merged = summary::MergeAll(graph);
-    saver = AddSaverNodes(graph.impl(), {.sharded = sharded}, graph.variables());
+    saver = AddSaverNodes(graph.impl(), {.sharded = sharded}, EntriesOf(graph));
   }
 
   Graph graph;

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "graph/sample_graph.h"
+
 namespace waypost {
 namespace {
 
@@ -41,7 +43,7 @@ TEST(SaverNodes, UnshardedAreTensorFlows) {
   graph.AddVariable("b", {.dtype = DType::kFloat32, .shape = {2}});
   const GraphModel& model = graph.impl().model();
   const std::size_t first = model.nodes.size();
-  const SaverDef saver = AddSaverNodes(graph.impl(), {}, graph.variables());
+  const SaverDef saver = AddSaverNodes(graph.impl(), {}, EntriesOf(graph));
 
   EXPECT_EQ(saver.filename_tensor_name, "save/Const:0");
   EXPECT_EQ(saver.save_tensor_name, "save/control_dependency:0");
@@ -77,7 +79,7 @@ TEST(SaverNodes, ShardedGroupByDeviceInAscendingOrder) {
   graph.AddVariable("b", {.device = "/device:CPU:0"});
   graph.AddVariable("c", {.device = "/device:CPU:1"});
   const GraphModel& model = graph.impl().model();
-  const SaverDef saver = AddSaverNodes(graph.impl(), {.sharded = true}, graph.variables());
+  const SaverDef saver = AddSaverNodes(graph.impl(), {.sharded = true}, EntriesOf(graph));
 
   EXPECT_EQ(saver.filename_tensor_name, "save/Const:0");
   EXPECT_EQ(saver.save_tensor_name, "save/Identity:0");
@@ -113,10 +115,10 @@ TEST(SaverNodes, ShardedGroupByDeviceInAscendingOrder) {
 TEST(SaverNodes, ASecondSaverHasAScopeOfItsOwn) {
   Graph graph;
   graph.AddVariable("v", {});
-  AddSaverNodes(graph.impl(), {}, graph.variables());
-  const SaverDef second = AddSaverNodes(graph.impl(), {}, graph.variables());
+  AddSaverNodes(graph.impl(), {}, EntriesOf(graph));
+  const SaverDef second = AddSaverNodes(graph.impl(), {}, EntriesOf(graph));
   EXPECT_EQ(second.save_tensor_name, "save_1/control_dependency:0");
-  const SaverDef named = AddSaverNodes(graph.impl(), {.scope = "mine"}, graph.variables());
+  const SaverDef named = AddSaverNodes(graph.impl(), {.scope = "mine"}, EntriesOf(graph));
   EXPECT_EQ(named.restore_op_name, "mine/restore_all");
   EXPECT_EQ(graph.impl().scope(), "");
 }

@@ -84,7 +84,7 @@ TEST(WriteGraph, WritesTextAndBinary) {
   const SampleGraph sample;
   const std::string text_path = WriteGraph(sample.graph, dir.File("a/b"), "graph.pbtxt");
   EXPECT_EQ(text_path, dir.File("a/b/graph.pbtxt"));
-  EXPECT_EQ(FileContent(text_path), LoadedGraphCodec().GraphDefText(sample.graph.impl().model()));
+  EXPECT_EQ(FileContent(text_path), GraphDef(sample.graph).Text());
   EXPECT_EQ(FileContent(text_path).substr(0, 44),
             "node {\n  name: \"kernel/Initializer/zeros\"\n  ");
   const std::string binary_path = WriteGraph(sample.graph, dir.File("a/b"), "graph.pb", false);
@@ -107,7 +107,7 @@ TEST(WriteGraph, ReportsWhatStandsInItsWay) {
 
 TEST(ExportMetaGraph, HasMoreThanTheGraph) {
   const SampleGraph sample;
-  const std::string meta = ExportMetaGraph(sample.graph, sample.saver);
+  const std::string meta = SerializeMetaGraph(sample.graph, sample.saver);
   EXPECT_NE(meta.find("save/restore_all"), std::string::npos);
   EXPECT_GT(meta.size(), SerializeGraph(sample.graph).size());
 }

@@ -4,22 +4,21 @@
 //   DIR/logs/...
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
-#include "graph/meta_graph.h"
-#include "graph/saver_nodes.h"
 #include "io/file_system.h"
 #include "waypost/file_writer.h"
+#include "waypost/meta_graph.h"
+#include "waypost/saver.h"
 #include "waypost/session.h"
 
 namespace waypost {
 namespace {
 
-struct SampleGraph {
+struct EventGraph {
   Graph graph;
   Output loss;
   Output weights;
@@ -27,8 +26,8 @@ struct SampleGraph {
 };
 
 // One variable of each dtype that TensorFlow can initialise and save, on two devices.
-SampleGraph MakeGraph() {
-  SampleGraph sample;
+EventGraph MakeGraph() {
+  EventGraph sample;
   for (int number = 1; number <= 30; ++number) {
     const auto dtype = static_cast<DType>(number);
     const std::string name(DTypeName(dtype));
@@ -52,18 +51,15 @@ SampleGraph MakeGraph() {
 }
 
 void WriteMetaGraph(const std::string& path, bool sharded) {
-  SampleGraph sample = MakeGraph();
-  std::vector<Variable> variables = sample.graph.variables();
-  std::sort(variables.begin(), variables.end(),
-            [](const Variable& a, const Variable& b) { return a.name() < b.name(); });
-  const SaverDef saver = AddSaverNodes(sample.graph.impl(), {.sharded = sharded}, variables);
-  const std::string meta = ExportMetaGraph(sample.graph, saver);
+  EventGraph sample = MakeGraph();
+  const SaverDef saver = *Saver(sample.graph, {.sharded = sharded}).AsSaverDef();
+  const std::string meta = ExportMetaGraph(sample.graph, saver).Serialize();
   ReplaceFile(PosixFileSystem(), path, path + ".tmp", AsBytes(meta));
 }
 
 void WriteEvents(const std::string& logdir) {
   Engine engine({.staging_bytes = 16 << 20});
-  SampleGraph sample = MakeGraph();
+  EventGraph sample = MakeGraph();
   const Session session(engine, sample.graph);
   FileWriter writer(logdir, sample.graph);
   const auto write_steps = [&](int begin, int end, double factor) {
@@ -75,6 +71,7 @@ void WriteEvents(const std::string& logdir) {
           step);
     }
   };
+  writer.AddSessionStart(0);
   write_steps(0, 8, 0.25);  // an earlier run, killed at step 8
   writer.AddSessionStart(5);
   write_steps(5, 10, 0.5);  // and resumed from step 5
@@ -94,7 +91,7 @@ int main(int argc, char** argv) {
     waypost::CreateDirectories(waypost::PosixFileSystem(), dir);
     waypost::WriteMetaGraph(waypost::JoinPath(dir, "plain.meta"), false);
     waypost::WriteMetaGraph(waypost::JoinPath(dir, "sharded.meta"), true);
-    const waypost::SampleGraph sample = waypost::MakeGraph();
+    const waypost::EventGraph sample = waypost::MakeGraph();
     waypost::WriteGraph(sample.graph, dir, "graph.pbtxt");
     waypost::WriteGraph(sample.graph, dir, "graph.pb", false);
     waypost::WriteEvents(waypost::JoinPath(dir, "logs"));

@@ -59,9 +59,9 @@ Child::~Child() {
   if (pid_ > 0) Kill();
 }
 
-bool Child::WaitForReports(std::size_t count, std::chrono::nanoseconds timeout) {
+bool Child::WaitForLines(std::size_t count, std::chrono::nanoseconds timeout) {
   const Clock::time_point deadline = Clock::now() + timeout;
-  while (reports_.size() < count) {
+  while (lines_.size() < count) {
     const Clock::duration left = deadline - Clock::now();
     if (left <= Clock::duration::zero()) return false;
     pollfd waited = {.fd = pipe_.get(), .events = POLLIN, .revents = 0};
@@ -87,7 +87,7 @@ bool Child::ReadSome() {
     if (character != '\n') {
       line_ += character;
     } else {
-      reports_.push_back(std::stoll(std::exchange(line_, {})));
+      lines_.push_back(std::exchange(line_, {}));
     }
   }
   return size > 0;

@@ -1,4 +1,4 @@
-// Child: a program that reports numbers on its stdout, one a line, until it ends or is killed.
+// Child: a program that reports lines on its stdout until it ends or is killed.
 //
 // Threads: one at a time.  Spawned, not forked: the parent may have threads.
 #pragma once
@@ -7,8 +7,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,9 +23,11 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
-  // Reads reports until there are `count` in all, the time is over, or the child has closed its
+  pid_t pid() const noexcept { return pid_; }
+
+  // Reads lines until there are `count` in all, the time is over, or the child has closed its
   // stdout. True when there are so many.
-  bool WaitForReports(std::size_t count, std::chrono::nanoseconds timeout);
+  bool WaitForLines(std::size_t count, std::chrono::nanoseconds timeout);
 
   // SIGKILL; returns when it is gone.  False when it had ended by itself.
   bool Kill();
@@ -35,7 +35,7 @@ class Child {
   int Wait();
 
   // Complete once it is gone.
-  const std::vector<std::int64_t>& reports() const noexcept { return reports_; }
+  const std::vector<std::string>& lines() const noexcept { return lines_; }
 
  private:
   // False at the end of the pipe.
@@ -44,8 +44,8 @@ class Child {
 
   pid_t pid_ = -1;
   UniqueFd pipe_;
-  std::string line_;  // the beginning of a report that is not complete
-  std::vector<std::int64_t> reports_;
+  std::string line_;  // the beginning of one that is not complete
+  std::vector<std::string> lines_;
 };
 
 }  // namespace waypost

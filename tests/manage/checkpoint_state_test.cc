@@ -6,14 +6,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "manage/checkpoint_state_files.h"
 #include "support/expect_error.h"
+#include "support/golden.h"
 #include "support/temp_dir.h"
-#include "support/test_paths.h"
 #include "waypost/error.h"
 
 namespace waypost {
@@ -74,6 +75,16 @@ TEST(StateTextOfUpdate, AppendsTheLatestWhenTheListEndsWithAnother) {
       "all_model_checkpoint_paths: \"m-2\"\n";
   EXPECT_EQ(text({"d/m-1"}), both);
   EXPECT_EQ(text({"d/m-1", "d/m-2"}), both);
+}
+
+// TensorFlow compares the texts, not where they lead to.
+TEST(StateTextOfUpdate, AppendsTheLatestWhenTheListEndsWithAnotherSpellingOfIt) {
+  EXPECT_EQ(UpdatedStateText("a", "/w/a/m", {.all_model_checkpoint_paths = {"a/m"}}, "/w"),
+            "model_checkpoint_path: \"/w/a/m\"\nall_model_checkpoint_paths: \"m\"\n"
+            "all_model_checkpoint_paths: \"/w/a/m\"\n");
+  EXPECT_EQ(UpdatedStateText("b", "./b/m", {.all_model_checkpoint_paths = {"b/m"}}, "/w"),
+            "model_checkpoint_path: \"m\"\nall_model_checkpoint_paths: \"m\"\n"
+            "all_model_checkpoint_paths: \"m\"\n");
 }
 
 TEST(StateTextOfUpdate, RefusesTimestampsThatDoNotMatch) {
@@ -144,16 +155,42 @@ TEST_F(CheckpointStateTest, ReplacesTheOldFileAndLeavesNothingBeside) {
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
 }
 
+// A path of expected.json, where <dir> stands for the state file's directory.
+std::string ExpectedPath(std::string path, const std::string& directory) {
+  return path.starts_with("<dir>") ? path.replace(0, 5, directory) : path;
+}
+
 TEST_F(CheckpointStateTest, ReadsTensorFlowsFiles) {
-  const std::string golden = TestDataDir() + "/golden/state";
-  const auto relative = GetCheckpointState(golden, "relative");
-  ASSERT_TRUE(relative);
-  EXPECT_EQ(relative->model_checkpoint_path, golden + "/m.ckpt-20");
-  EXPECT_THAT(relative->all_model_checkpoint_paths,
-              ElementsAre(golden + "/m.ckpt-10", golden + "/m.ckpt-20"));
-  const auto absolute = GetCheckpointState(golden, "absolute");
-  ASSERT_TRUE(absolute);
-  EXPECT_EQ(absolute->model_checkpoint_path, "/data/train/m.ckpt-300");
+  const std::string golden = GoldenPath("state");
+  int count = 0;
+  for (const auto& [file, expected] : GoldenExpectations().at("states").items()) {
+    const auto state = GetCheckpointState(golden, std::filesystem::path(file).filename());
+    ASSERT_TRUE(state) << file;
+    EXPECT_EQ(state->model_checkpoint_path,
+              ExpectedPath(expected.at("model_checkpoint_path"), golden));
+    std::vector<std::string> paths;
+    for (const std::string path : expected.at("all_model_checkpoint_paths")) {
+      paths.push_back(ExpectedPath(path, golden));
+    }
+    EXPECT_EQ(state->all_model_checkpoint_paths, paths) << file;
+    EXPECT_EQ(state->all_model_checkpoint_timestamps,
+              expected.at("all_model_checkpoint_timestamps").get<std::vector<double>>());
+    EXPECT_EQ(state->last_preserved_timestamp.value_or(0), expected.at("last_preserved_timestamp"));
+    ++count;
+  }
+  EXPECT_EQ(count, 4);
+}
+
+// Beside each of TensorFlow's checkpoints is the state file that it wrote.
+TEST_F(CheckpointStateTest, FindsTensorFlowsLatestCheckpoint) {
+  int count = 0;
+  for (const auto& [name, set] : GoldenExpectations().at("sets").items()) {
+    // The first of two has no state file any more, and SaveV2 writes none.
+    if (name == "v2_single_7" || name == "v2_raw" || name == "v1_sharded") continue;
+    EXPECT_EQ(LatestCheckpoint(GoldenPath(set.at("folder"))), GoldenPath(set.at("prefix")));
+    ++count;
+  }
+  EXPECT_EQ(count, 7);
 }
 
 TEST_F(CheckpointStateTest, NoFileAndABrokenFileAreNoState) {
@@ -224,15 +261,16 @@ TEST_F(CheckpointStateTest, PrefixesAreLiteralExceptV1Shards) {
   EXPECT_FALSE(CheckpointExists(Path("none")));
 }
 
-TEST_F(CheckpointStateTest, TheTimeOfACheckpointIsItsIndexs) {
+TEST_F(CheckpointStateTest, TheTimeOfACheckpointIsItsIndexsInWholeSeconds) {
   Write("m.index", "");
   const auto hour_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
   std::filesystem::last_write_time(Path("m.index"), hour_ago);
   const auto written = std::chrono::file_clock::to_sys(hour_ago).time_since_epoch();
   const auto seconds = CheckpointMtime(PosixFileSystem(), Path("m"));
   ASSERT_TRUE(seconds);
-  EXPECT_NEAR(*seconds, std::chrono::duration<double>(written).count(), 1e-3);
+  EXPECT_EQ(*seconds, std::floor(std::chrono::duration<double>(written).count()));
   EXPECT_EQ(CheckpointMtime(PosixFileSystem(), Path("n")), std::nullopt);
+  EXPECT_THAT(GetCheckpointMtimes({Path("n"), Path("m"), Path("n")}), ElementsAre(*seconds));
 }
 
 }  // namespace

@@ -141,5 +141,35 @@ TEST(Retention, RefusesANegativeMaxToKeep) {
   }
 }
 
+// As if it had been known of at once, but for what was deleted meanwhile.
+TEST(Retention, CountsACheckpointThatIsKnownOfLateAmongTheOthers) {
+  Retention retention({.max_to_keep = 2});
+  retention.SetLastCheckpoints({"without a time"});
+  retention.Record("a", 10);
+  retention.RecordLate({"late", 5});
+  EXPECT_THAT(retention.last_checkpoints(), ElementsAre("late", "a"));
+  EXPECT_THAT(retention.TakeDoomed(), IsEmpty()) << "those are never deleted";
+  retention.Record("b", 20);
+  EXPECT_THAT(retention.TakeDoomed(), ElementsAre("late"));
+  retention.RecordLate({"newest", 30});
+  EXPECT_THAT(retention.last_checkpoints(), ElementsAre("b", "newest"));
+  EXPECT_THAT(retention.TakeDoomed(), ElementsAre("a"));
+}
+
+TEST(Retention, CountsACheckpointThatIsKnownOfLateOnce) {
+  Retention retention({.max_to_keep = 3});
+  retention.Record("a", 10);
+  retention.Record("b", 20);
+  retention.RecordLate({"a", 5});
+  EXPECT_THAT(retention.last(), ElementsAre(CountedCheckpoint{"a", 10}, CountedCheckpoint{"b", 20}))
+      << "it was saved again";
+  retention.RecordLate({"a", 30});
+  EXPECT_THAT(retention.last(),
+              ElementsAre(CountedCheckpoint{"b", 20}, CountedCheckpoint{"a", 30}));
+  Retention none({.max_to_keep = 0});
+  none.RecordLate({"a", 5});
+  EXPECT_THAT(none.last(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace waypost

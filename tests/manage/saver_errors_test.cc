@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <stop_token>
 
 #include "manage/saver_rig.h"
 #include "support/expect_error.h"
@@ -51,6 +52,8 @@ TEST_F(SaverTest, RefusesNamesThatWouldDestroyTheCheckpoint) {
   EXPECT_EQ(code(Path("checkpoint"), {}), Code::kInvalidArgument);
   EXPECT_EQ(code(Path("best"), {.latest_filename = "best"}), Code::kInvalidArgument);
   EXPECT_EQ(code(Path("m"), {.latest_filename = "m.index"}), Code::kInvalidArgument);
+  EXPECT_EQ(code(Path("m"), {.latest_filename = "m-00000-of-00002"}), Code::kInvalidArgument);
+  EXPECT_EQ(code(Path("m"), {.global_step = 1, .latest_filename = "m-1"}), Code::kInvalidArgument);
   EXPECT_EQ(code(Path("m"), {.latest_filename = "m.meta"}), Code::kInvalidArgument);
   EXPECT_EQ(code(Path("m"), {.latest_filename = "m.data-00000-of-00001"}), Code::kInvalidArgument);
   EXPECT_EQ(code(Path("m"), {.meta_graph_suffix = ""}), Code::kInvalidArgument);
@@ -191,8 +194,8 @@ TEST_F(SaverTest, RefusesToRestoreWhatIsNotThere) {
   EXPECT_THAT(MessageOf([&] { saver.Restore(session_, Path("gone")); }),
               HasSubstr("restore " + Path("gone") + ": no such checkpoint"));
   EXPECT_EQ(CodeOf([&] { saver.Restore(session_, ""); }), Code::kInvalidArgument);
-  std::ofstream(Path("v1")) << "a checkpoint of the old format";
-  EXPECT_EQ(CodeOf([&] { saver.Restore(session_, Path("v1")); }), Code::kUnimplemented);
+  std::ofstream(Path("v1")) << "no checkpoint of the old format";
+  EXPECT_EQ(CodeOf([&] { saver.Restore(session_, Path("v1")); }), Code::kDataLoss);
   saver.Save(session_, Path("m-1"));
   EXPECT_EQ(CodeOf([&] { saver.Restore(session_, Path("m-?")); }), Code::kNotFound) << "no pattern";
 }
@@ -222,6 +225,18 @@ TEST_F(SaverTest, RefusesAnotherDTypeShapeOrNameBeforeAnythingChanges) {
               HasSubstr("dense/kernel: shape [3,2]"));
   EXPECT_THAT(refusal("dense/other", DType::kFloat32, {2, 3}, Code::kNotFound),
               HasSubstr("dense/other is not in the checkpoint"));
+}
+
+TEST_F(SaverTest, StopsARestoreThatIsToStop) {
+  Saver saver(graph_);
+  saver.Save(session_, Path("m"));
+  const std::string before = values_.Content(0);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(CodeOf([&] { saver.Restore(session_, Path("m"), {.stop = stop.get_token()}); }),
+            Code::kCancelled);
+  EXPECT_EQ(values_.Content(0), before);
+  EXPECT_EQ(saver.Save(session_, Path("n")), Path("n")) << "nothing is undefined";
 }
 
 class FailedRestore : public SaverTest {
@@ -313,6 +328,64 @@ TEST_F(SaverTest, NamesAFileThatWasCut) {
   std::filesystem::resize_file(Path("m.index"), 10);
   EXPECT_EQ(CodeOf([&] { saver.Restore(session_, Path("m")); }), Code::kDataLoss);
   EXPECT_THAT(MessageOf([&] { saver.Restore(session_, Path("m")); }), HasSubstr("m.index"));
+}
+
+// ---- Saves of which nobody can tell whether they are committed ----
+
+class SaverOfOpenOutcome : public SaverTest {
+ protected:
+  SaverOfOpenOutcome() {
+    for (const int step : {1, 2}) SaveStep(saver_, step);
+  }
+  // The rename of its index reports an error, and the old name cannot be looked at any more.
+  void SaveThird(bool takes_place) {
+    fs_.Inject(
+        {.operation = FsOperation::kRename, .path_part = "m-3.index", .has_effect = takes_place});
+    fs_.Inject(
+        {.and_all_later = true, .operation = FsOperation::kStat, .path_part = "m-3.index.waypost"});
+    EXPECT_THAT(MessageOf([&] { SaveStep(saver_, 3); }), HasSubstr("cannot be told"));
+    EXPECT_THAT(Counted(), ElementsAre(Path("m-1"), Path("m-2")));
+  }
+  std::vector<std::string> Counted() const { return saver_.last_checkpoints(); }
+
+  Saver saver_{graph_, {.max_to_keep = 2}};
+};
+
+TEST_F(SaverOfOpenOutcome, CountsTheCheckpointOnceItIsSeen) {
+  SaveThird(true);
+  fs_.Clear();
+  EXPECT_THAT(Counted(), ElementsAre(Path("m-2"), Path("m-3")));
+  EXPECT_THAT(StepsOnDisk(), ElementsAre(1, 2, 3)) << "the next save deletes";
+  SaveStep(saver_, 4);
+  EXPECT_THAT(StepsOnDisk(), ElementsAre(3, 4));
+  EXPECT_EQ(Content("checkpoint"), StateOf({"m-3", "m-4"}));
+}
+
+TEST_F(SaverOfOpenOutcome, ForgetsACheckpointThatIsNotThere) {
+  SaveThird(false);
+  fs_.Clear();
+  EXPECT_THAT(Counted(), ElementsAre(Path("m-1"), Path("m-2")));
+  SaveStep(saver_, 4);
+  EXPECT_THAT(StepsOnDisk(), ElementsAre(2, 4));
+  EXPECT_EQ(Content("checkpoint"), StateOf({"m-2", "m-4"}));
+}
+
+TEST_F(SaverOfOpenOutcome, DeletesNothingInItsSteadAndCountsItLate) {
+  SaveThird(true);
+  SaveStep(saver_, 4);
+  EXPECT_THAT(StepsOnDisk(), ElementsAre(2, 3, 4)) << "the two that are known, and the open one";
+  fs_.Clear();
+  EXPECT_THAT(Counted(), ElementsAre(Path("m-3"), Path("m-4")));
+  SaveStep(saver_, 5);
+  EXPECT_THAT(StepsOnDisk(), ElementsAre(4, 5));
+}
+
+TEST_F(SaverOfOpenOutcome, ForgetsACheckpointThatWasSavedAgain) {
+  SaveThird(true);
+  fs_.Clear();
+  SaveStep(saver_, 3);
+  EXPECT_THAT(Counted(), ElementsAre(Path("m-2"), Path("m-3")));
+  EXPECT_THAT(StepsOnDisk(), ElementsAre(2, 3));
 }
 
 }  // namespace

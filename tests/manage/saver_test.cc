@@ -5,13 +5,18 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <set>
 
+#include "graph/graph_model.h"
 #include "manage/saver_rig.h"
+#include "save/event_log.h"
+#include "support/expect_error.h"
 #include "support/gated_file_system.h"
 #include "waypost/checkpoint_reader.h"
 #include "waypost/checkpoint_state.h"
+#include "waypost/file_writer.h"
 
 namespace waypost {
 namespace {
@@ -71,6 +76,49 @@ TEST_F(SaverTest, LeavesOutTheMetaGraph) {
   EXPECT_TRUE(Files().contains("m.graph"));
   saver.Save(session_, Path("m"), {.meta_graph_suffix = "graph", .write_meta_graph = false});
   EXPECT_FALSE(Files().contains("m.graph")) << "it does not belong to the new checkpoint";
+}
+
+TEST_F(SaverTest, WritesTheMetaGraphThatItIsGiven) {
+  Graph other;
+  other.AddVariable("others", {.shape = {3}});
+  const std::string bytes = ExportMetaGraph(other, std::nullopt).Serialize();
+  Saver(graph_).Save(session_, Path("m"), {.meta_graph = bytes});
+  EXPECT_EQ(MetaGraph::Read(Path("m.meta")).Serialize(), bytes);
+  EXPECT_EQ(MetaGraph::Read(Path("m.meta")).variables().at(0).name, "others");
+}
+
+// ---- Event files ----
+
+TEST_F(SaverTest, MakesTheEventsOfItsGraphDurableBeforeItCommits) {
+  // Notes which checkpoints there are when a save asks for its events.
+  class Log final : public EventLog {
+   public:
+    explicit Log(std::function<std::set<int>()> steps) : steps_(std::move(steps)) {}
+    void MakeDurable() override { steps_seen.push_back(steps_()); }
+    std::vector<std::set<int>> steps_seen;
+
+   private:
+    std::function<std::set<int>()> steps_;
+  };
+  const auto log = std::make_shared<Log>([this] { return StepsOnDisk(); });
+  graph_.impl().AddEventLog(log);
+  Saver saver(graph_);
+  SaveStep(saver, 1);
+  SaveStep(saver, 2);
+  EXPECT_THAT(log->steps_seen, ElementsAre(std::set<int>{}, std::set<int>{1}));
+}
+
+TEST_F(SaverTest, SavesBesideAnEventFileThatFails) {
+  Saver saver(graph_);
+  FileWriter writer(Path("logs"), graph_);
+  writer.Flush();
+  std::filesystem::remove_all(Path("logs"));
+  writer.AddSummary({}, 1);
+  SaveHandle save = saver.SaveAsync(session_, Path("m"));
+  save.WaitFinished();
+  EXPECT_THAT(save.stats().warnings, ElementsAre(AllOf(HasSubstr("events are not durable: sync "),
+                                                       HasSubstr("the file was removed"))));
+  EXPECT_EQ(CodeOf([&] { writer.AddSummary({}, 2); }), Code::kNotFound);
 }
 
 // ---- The state file ----
@@ -135,6 +183,21 @@ TEST_F(SaverTest, DeletesAllFilesOfOldCheckpoints) {
   EXPECT_EQ(Files(), (std::set<std::string>{"m-2.index", "m-2.data-00000-of-00002",
                                             "m-2.data-00001-of-00002", "m-2.meta", "checkpoint"}));
   EXPECT_EQ(Content("checkpoint"), StateOf({"m-2"}));
+}
+
+TEST_F(SaverTest, DeletesWhatIsLeftOfADamagedCheckpoint) {
+  Saver saver(graph_, {.max_to_keep = 1});
+  SaveStep(saver, 1);
+  std::filesystem::remove(Path("m-1.index"));
+  SaveStep(saver, 2);
+  const auto only = [](const std::string& name) {
+    return std::set<std::string>{name + ".index", name + ".data-00000-of-00001", name + ".meta",
+                                 "checkpoint"};
+  };
+  EXPECT_EQ(Files(), only("m-2"));
+  std::filesystem::resize_file(Path("m-2.index"), 10);
+  SaveStep(saver, 3);
+  EXPECT_EQ(Files(), only("m-3"));
 }
 
 TEST_F(SaverTest, KeepsAllWithMaxToKeepZeroAndListsTheNewest) {

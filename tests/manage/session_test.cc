@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "graph/graph_model.h"
 #include "support/expect_error.h"
-#include "wire/event_messages.h"
+#include "wire/summary_messages.h"
 
 namespace waypost {
 namespace {
@@ -197,6 +197,15 @@ TEST_F(SessionTest, FeedsMustFit) {
   EXPECT_EQ(code({{rows, view_}, {text, 1.0}}), Code::kInvalidArgument) << "a number as text";
 }
 
+TEST_F(SessionTest, RunShowsConstants) {
+  const double half = 0.5;
+  const Output constant = graph_.AddConst("half", {&half, DType::kFloat64, {}});
+  EXPECT_EQ(RunScalar(summary::Scalar(graph_, "s", constant), {}), 0.5F);
+  const Output matrix = graph_.AddConst("matrix", {memory_.data(), DType::kFloat32, {2, 3}});
+  EXPECT_EQ(CodeOf([&] { RunScalar(summary::Scalar(graph_, "m", matrix), {}); }),
+            Code::kInvalidArgument);
+}
+
 TEST_F(SessionTest, RunRefusesWhatIsNoScalarNoSummaryOrNotBound) {
   const Output rows = graph_.AddPlaceholder("rows", DType::kFloat32, {-1, 3});
   EXPECT_EQ(CodeOf([&] {
@@ -207,6 +216,79 @@ TEST_F(SessionTest, RunRefusesWhatIsNoScalarNoSummaryOrNotBound) {
   EXPECT_EQ(CodeOf([&] { Run(Output{.node = 12345}, {}); }), Code::kInvalidArgument);
   EXPECT_EQ(CodeOf([&] { Run(summary::Histogram(graph_, "k", kernel_.output()), {}); }),
             Code::kFailedPrecondition);
+}
+
+TEST_F(SessionTest, RunShowsImagesAudioTextsAndTensors) {
+  const Output images = graph_.AddPlaceholder("images", DType::kUInt8, {-1, 1, 2, 1});
+  const Output clips = graph_.AddPlaceholder("clips", DType::kFloat32, {-1, 2});
+  const Output rate = graph_.AddPlaceholder("rate", DType::kFloat32, {});
+  const Output texts = graph_.AddPlaceholder("texts", DType::kString, {2});
+  summary::Image(graph_, "i", images);
+  summary::Image(graph_, "one", images, {.max_outputs = 1});
+  summary::Audio(graph_, "a", clips, rate, {.max_outputs = 2});
+  summary::Text(graph_, "t", texts);
+  summary::TensorSummary(graph_, "k", kernel_.output(), {.display_name = "shown"});
+  session_.Bind(kernel_, view_);
+  const std::vector<std::uint8_t> pixels(8, 7);
+  const std::vector<float> samples(6, 0.5F);
+  const std::vector<std::string> words = {"one", ""};
+  const std::vector<SummaryValue> values =
+      Run(summary::MergeAll(graph_),
+          {{images, ConstTensorView(pixels.data(), DType::kUInt8, {4, 1, 2, 1})},
+           {clips, ConstTensorView(samples.data(), DType::kFloat32, {3, 2})},
+           {rate, 8000.0},
+           {texts, ConstTensorView(words.data(), DType::kString, {2})}});
+  std::vector<std::string> tags;
+  for (const SummaryValue& value : values) tags.push_back(value.tag);
+  EXPECT_THAT(tags, testing::ElementsAre("i/image/0", "i/image/1", "i/image/2", "one/image",
+                                         "a/audio/0", "a/audio/1", "t", "k"));
+  EXPECT_EQ(std::get<ImageData>(values[0].value).width, 2);
+  EXPECT_EQ(std::get<AudioData>(values[4].value).sample_rate, 8000);
+  EXPECT_EQ(std::get<TensorData>(values[6].value).strings, words);
+  EXPECT_EQ(values[6].metadata->plugin_name, "text");
+  EXPECT_EQ(std::get<TensorData>(values[7].value).shape, kernel_.shape());
+  EXPECT_EQ(values[7].metadata->display_name, "shown");
+}
+
+TEST_F(SessionTest, ASmallBatchKeepsTheTagsOfALargeOne) {
+  const Output images = graph_.AddPlaceholder("images", DType::kUInt8, {-1, 1, 1, 1});
+  const Output summary = summary::Image(graph_, "i", images);
+  const std::uint8_t pixel = 7;
+  const auto run = [&](std::int64_t batch) {
+    return Run(summary, {{images, ConstTensorView(&pixel, DType::kUInt8, {batch, 1, 1, 1})}});
+  };
+  ASSERT_EQ(run(1).size(), 1U);
+  EXPECT_EQ(run(1)[0].tag, "i/image/0");
+  EXPECT_TRUE(run(0).empty());
+}
+
+TEST_F(SessionTest, MergeTakesSerializedSummariesOfElsewhere) {
+  const Output value = graph_.AddPlaceholder("value", DType::kFloat32, {});
+  const Output bytes = graph_.AddPlaceholder("bytes", DType::kString, {});
+  const std::vector<Output> inputs = {bytes, summary::Scalar(graph_, "a", value)};
+  const Output merged = summary::Merge(graph_, inputs);
+  const auto run = [&](const std::string& serialized) {
+    return Run(merged, {{value, 1.0}, {bytes, ConstTensorView(&serialized, DType::kString, {})}});
+  };
+  Summary other;
+  other.AddScalar("b", 2);
+  EXPECT_EQ(run(other.Serialize()).size(), 2U);
+  EXPECT_EQ(run("").size(), 1U);
+  Summary same;
+  same.AddScalar("a", 2);
+  EXPECT_EQ(CodeOf([&] { run(same.Serialize()); }), Code::kInvalidArgument) << "a tag twice";
+  EXPECT_EQ(CodeOf([&] { run("\x0a\x7f"); }), Code::kInvalidArgument);
+  EXPECT_THAT(MessageOf([&] { run("\x0a\x7f"); }), HasSubstr("bytes"));
+  EXPECT_EQ(run(std::string("\x0a\x05\x0a\x01o\x1a\x00", 7)).size(), 2U)
+      << "a kind of value that is not looked into";
+}
+
+TEST_F(SessionTest, ASampleRateIsJudgedWhenItIsKnown) {
+  const Output clips = graph_.AddPlaceholder("clips", DType::kFloat32, {1, 1});
+  const float sample = 0;
+  const ConstTensorView view(&sample, DType::kFloat32, {1, 1});
+  const Output summary = summary::Audio(graph_, "a", clips, -1.0F);
+  EXPECT_EQ(CodeOf([&] { Run(summary, {{clips, view}}); }), Code::kInvalidArgument);
 }
 
 TEST_F(SessionTest, EmptyTagsMayRepeat) {
@@ -221,7 +303,8 @@ TEST_F(SessionTest, OtherTagsMayNot) {
   const Output scalar = summary::Scalar(graph_, "loss", value);
   // The public calls make tags unique: the second operation has to be put together by hand.
   const std::vector<Output> inputs = graph_.impl().model().nodes[scalar.node].inputs;
-  graph_.impl().AddSummary(graph_.impl().AddNode("again", "ScalarSummary", inputs, {}));
+  graph_.impl().AddToCollection(kSummariesKey,
+                                graph_.impl().AddNode("again", "ScalarSummary", inputs, {}));
   const Output merged = summary::MergeAll(graph_);
   EXPECT_EQ(CodeOf([&] { Run(merged, {{value, 1.0}}); }), Code::kInvalidArgument);
   EXPECT_THAT(MessageOf([&] { Run(merged, {{value, 1.0}}); }), HasSubstr("'loss'"));

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "restore/bundle_maker.h"
+#include "restore/bundle_reader.h"
 #include "restore/restorer_rig.h"
 #include "restore/watched_file_systems.h"
 #include "support/temp_dir.h"

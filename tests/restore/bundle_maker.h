@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "format/bundle_index.h"
 #include "format/bundle_names.h"
+#include "format/index_maker.h"
 #include "support/sim_disk.h"
 
 namespace waypost {
@@ -78,12 +79,12 @@ class BundleMaker {
   }
 
   std::string Index() const {
-    BundleIndexWriter writer(header_);
+    IndexMaker writer(header_);
     for (const Added& added : added_)
       writer.Add(added.name, added.full_shape, added.slice, added.entry);
     return writer.Finish();
   }
-  BundleIndex Parsed() const { return BundleIndex::Parse(AsBytes(Index()), "test.index"); }
+  BundleIndex Parsed() const { return BundleIndex(AsBytes(Index()), "test.index"); }
 
   SimDisk Disk(const std::string& prefix) const {
     SimDisk disk;

@@ -170,15 +170,31 @@ TEST(BundleReader, RefusesANewerVersion) {
   EXPECT_EQ(CodeOf([&] { BundleReader(fs, "/m"); }), Code::kInvalidArgument);
 }
 
-TEST(BundleReader, OpensOnlyTheDataFilesThatHoldSomething) {
+// More data files than may be open at once are opened when they are needed, and the index is looked
+// at again each time.
+TEST(BundleReader, OpensTheFilesOfAHugeCheckpointWhenTheyAreNeeded) {
   BundleMaker maker(1'000'000'000);
   maker.Add("a", DType::kInt32, {1}, "abcd", {.shard = 7});
   SimFileSystem sim(maker.Disk("/m"));
   FaultyFileSystem fs(sim);
   const BundleReader reader(fs, "/m");
+  EXPECT_EQ(fs.count(), 4U) << "stat, map, read, stat";
   EXPECT_NE(reader.FindDataFile(7), nullptr);
+  EXPECT_EQ(fs.count(), 6U) << "open, stat";
   EXPECT_EQ(reader.FindDataFile(8), nullptr);
-  EXPECT_EQ(fs.count(), 4U) << "stat, map, one open, stat";
+  EXPECT_EQ(CodeOf([&] { reader.RequireDataFile(8); }), Code::kNotFound);
+}
+
+TEST(BundleReader, OpensNoFileOfAnotherCheckpointThanItsIndexIsOf) {
+  BundleMaker maker(1'000'000'000);
+  maker.Add("a", DType::kInt32, {1}, "abcd", {.shard = 7});
+  SimFileSystem fs(maker.Disk("/m"));
+  const BundleReader reader(fs, "/m");
+  ASSERT_NE(reader.FindDataFile(7), nullptr);
+  ReplaceFile(fs, IndexPath("/m"), "/new", AsBytes(maker.Index()));
+  EXPECT_EQ(CodeOf([&] { reader.FindDataFile(7); }), Code::kAborted);
+  fs.Remove(IndexPath("/m"));
+  EXPECT_EQ(CodeOf([&] { reader.FindDataFile(7); }), Code::kAborted);
 }
 
 }  // namespace

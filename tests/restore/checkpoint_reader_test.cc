@@ -14,6 +14,7 @@
 
 #include "format/bundle_names.h"
 #include "support/expect_error.h"
+#include "support/forked_child.h"
 #include "support/seed.h"
 #include "support/temp_dir.h"
 #include "support/tensor_set.h"
@@ -65,6 +66,29 @@ TEST_F(CheckpointReaderTest, ListsWhatWasSaved) {
   EXPECT_EQ(reader.Find("sliced")->extents.size(), 2U);
   EXPECT_FALSE(reader.Find("c"));
   EXPECT_FALSE(reader.Find(""));
+}
+
+// With buffers of its own: a child shares its parent's ring.
+TEST_F(CheckpointReaderTest, ReadsInAForkedChildAndGoesOnInItsParent) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "the thread sanitizer lets no forked child start a thread";
+#endif
+  TensorSet state;
+  state.Add("a", DType::kFloat32, {200, 300}, random_);
+  state.AddStrings("s", {2}, {"one", "two"});
+  Save(state);
+  const CheckpointReader reader(prefix_);
+  const auto read_all = [&] {
+    const TensorSet read = state.Blank();
+    for (const NamedTensor& tensor : read.tensors()) reader.Read(tensor.name, tensor.tensor);
+    EXPECT_THAT(state.Differences(read), IsEmpty());
+  };
+  read_all();
+  for (int child = 0; child < 2; ++child) {
+    const ChildResult result = RunInChild(read_all);
+    EXPECT_TRUE(result.passed) << result.error;
+    read_all();
+  }
 }
 
 TEST_F(CheckpointReaderTest, ReadsTensorsAndSlices) {

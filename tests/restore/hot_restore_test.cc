@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "restore/bundle_maker.h"
+#include "restore/bundle_reader.h"
 #include "restore/restorer_rig.h"
 #include "restore/separate_memory.h"
 #include "restore/watched_file_systems.h"

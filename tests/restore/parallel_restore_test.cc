@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "restore/bundle_maker.h"
+#include "restore/bundle_reader.h"
 #include "restore/part_checker.h"
 #include "restore/restorer_rig.h"
 #include "restore/watched_file_systems.h"

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "restore/bundle_reader.h"
 #include "restore/restorer_rig.h"
 #include "support/faulty_file_system.h"
 

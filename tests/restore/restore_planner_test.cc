@@ -20,14 +20,14 @@ using ::testing::StartsWith;
 
 class RestorePlannerTest : public ::testing::Test {
  protected:
-  RestorePlannerTest() {
+  static BundleIndex MakeIndex() {
     BundleMaker maker;
     maker.Add("whole", DType::kFloat32, {2, 3}, std::string(24, 'w'), {.offset = 0});
     const std::string part(16, 'p');
     maker.Add("parts", DType::kFloat32, {2, 2}, part, {.offset = 64}, {{{0, 2}, {0, 2}}}, {4, 4});
     maker.Add("parts", DType::kFloat32, {2, 2}, part, {.offset = 128}, {{{0, 2}, {2, 2}}}, {4, 4});
     maker.Add("parts", DType::kFloat32, {2, 2}, part, {.offset = 192}, {{{2, 2}, {0, 2}}}, {4, 4});
-    index_ = maker.Parsed();
+    return maker.Parsed();
   }
 
   NamedTensor Target(const std::string& name, const Shape& shape, const TensorSlice& slice = {},
@@ -53,7 +53,7 @@ class RestorePlannerTest : public ::testing::Test {
   }
 
   std::vector<double> memory_ = std::vector<double>(1000);
-  BundleIndex index_;
+  const BundleIndex index_ = MakeIndex();
 };
 
 TEST_F(RestorePlannerTest, TakesTheExtentsThatMeetTheRequest) {
@@ -71,6 +71,18 @@ TEST_F(RestorePlannerTest, TakesTheExtentsThatMeetTheRequest) {
 TEST_F(RestorePlannerTest, FillsTheSameTensorTwice) {
   const std::vector<NamedTensor> targets = {Target("whole", {2, 3}), Target("whole", {2, 3})};
   EXPECT_EQ(PlanRestore(index_, targets, "restore P").size(), 2U);
+}
+
+TEST_F(RestorePlannerTest, ReshapesWholeTensorsOfEqualCount) {
+  const auto count = [&](const NamedTensor& target) {
+    return PlanRestore(index_, std::span(&target, 1), "restore P", true).size();
+  };
+  EXPECT_EQ(count(Target("whole", {6})), 1U);
+  EXPECT_EQ(count(Target("whole", {1, 3, 2})), 1U);
+  const auto refused = [&](const NamedTensor& target) { return MessageOf([&] { count(target); }); };
+  EXPECT_THAT(refused(Target("whole", {7})), HasSubstr("which has not as many elements"));
+  EXPECT_THAT(refused(Target("parts", {1, 8}, {{{0, 1}, {0, -1}}}, {2, 8})),
+              HasSubstr("shape [2,8] was asked for, the checkpoint has [4,4]"));
 }
 
 TEST_F(RestorePlannerTest, RefusesEachWrongTarget) {

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/units.h"
+#include "restore/bundle_reader.h"
 #include "restore/tensor_restorer.h"
 #include "support/seed.h"
 #include "support/sim_file_system.h"

@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "device/device.h"
+#include "support/fake_device.h"
 #include "waypost/error.h"
 
 namespace waypost {
 
-class SeparateMemory final : public Device {
+class SeparateMemory final : public FakeDevice {
  public:
   explicit SeparateMemory(std::size_t size) : memory_(size) {}
 
@@ -32,19 +32,22 @@ class SeparateMemory final : public Device {
   bool Owns(const void* address) const noexcept override {
     return address >= memory_.data() && address < memory_.data() + memory_.size();
   }
-  Ticket StartCopyToHost(std::span<std::byte> target, const std::byte* source,
-                         void* /*stream*/) override {
-    std::transform(source, source + target.size(), target.begin(), [](std::byte b) { return ~b; });
-    return 0;
+  Ticket StartCopiesToHost(std::span<const Copy> copies, Mark /*behind*/) override {
+    return Perform(copies);
   }
-  Ticket StartCopyFromHost(std::byte* target, std::span<const std::byte> source,
-                           void* /*stream*/) override {
-    std::ranges::transform(source, target, [](std::byte b) { return ~b; });
-    return 0;
+  Ticket StartCopiesFromHost(std::span<const Copy> copies, Mark /*behind*/) override {
+    return Perform(copies);
   }
-  void Wait(Ticket /*ticket*/) override {}
 
  private:
+  static Ticket Perform(std::span<const Copy> copies) {
+    for (const Copy& copy : copies) {
+      std::transform(copy.source, copy.source + copy.size, copy.target,
+                     [](std::byte b) { return ~b; });
+    }
+    return 0;
+  }
+
   std::vector<std::byte> memory_;
 };
 

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "restore/bundle_maker.h"
+#include "restore/bundle_reader.h"
 #include "restore/restorer_rig.h"
 #include "restore/separate_memory.h"
 #include "restore/watched_file_systems.h"

@@ -15,6 +15,7 @@
 #include <random>
 
 #include "restore/bundle_maker.h"
+#include "restore/bundle_reader.h"
 #include "restore/watched_file_systems.h"
 #include "support/expect_error.h"
 #include "support/faulty_file_system.h"

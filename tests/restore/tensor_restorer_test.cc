@@ -10,8 +10,10 @@
 
 #include "format/string_tensor.h"
 #include "restore/bundle_maker.h"
+#include "restore/bundle_reader.h"
 #include "restore/restorer_rig.h"
 #include "restore/watched_file_systems.h"
+#include "support/fake_device.h"
 #include "support/sim_accelerator.h"
 #include "support/temp_dir.h"
 
@@ -157,7 +159,7 @@ class AcceleratorRestore : public TensorRestorerTest {
 
 TEST_F(AcceleratorRestore, WaitsForCopiesBeforeAWindowIsUsedAgain) {
   SimFileSystem fs(SavedDisk(state_.tensors()), random_());
-  const TensorSet restored = state_.BlankOn(&accelerator_);
+  const TensorSet restored = state_.BlankOn({&accelerator_});
   Restore(fs, restored.tensors(), 1);
   EXPECT_THAT(state_.Differences(restored), IsEmpty());
   EXPECT_EQ(accelerator_.unwaited_tickets(), 0U);
@@ -168,7 +170,7 @@ TEST_F(AcceleratorRestore, WaitsForCopiesAlsoWhenItFails) {
   std::string data = *disk.Find(kDataPath);
   data[128] ^= 1;  // b, beside a
   SimFileSystem fs(WithData(disk, data));
-  const TensorSet restored = state_.BlankOn(&accelerator_);
+  const TensorSet restored = state_.BlankOn({&accelerator_});
   const std::optional<RestoreError> error = TryRestore(fs, restored.tensors());
   ASSERT_TRUE(error);
   EXPECT_EQ(accelerator_.unwaited_tickets(), 0U)
@@ -179,31 +181,48 @@ TEST_F(AcceleratorRestore, WaitsForCopiesAlsoWhenItFails) {
 
 TEST_F(AcceleratorRestore, CallsATensorUndefinedWhoseCopyFailed) {
   SimFileSystem fs(SavedDisk(state_.tensors()));
-  const TensorSet restored = state_.BlankOn(&accelerator_);
-  accelerator_.LoseAtCopy(1);
+  const TensorSet restored = state_.BlankOn({&accelerator_});
+  accelerator_.LoseAtCopy(1);  // the first one brings a, b and the beginning of c
   const std::optional<RestoreError> error = TryRestore(fs, restored.tensors());
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code(), Code::kUnavailable);
-  EXPECT_THAT(error->assigned(), ElementsAre("a"));
+  EXPECT_THAT(error->assigned(), ElementsAre("a", "b"));
   EXPECT_EQ(restored.Content(0), state_.Content(0));
-  EXPECT_THAT(error->undefined(), ElementsAre("b", "c"));
+  EXPECT_EQ(restored.Content(1), state_.Content(1));
+  EXPECT_THAT(error->undefined(), ElementsAre("c"));
+  EXPECT_EQ(accelerator_.unwaited_tickets(), 0U);
+}
+
+TEST_F(AcceleratorRestore, CallsEveryTensorUndefinedOfACopyThatFailed) {
+  SimFileSystem fs(SavedDisk(state_.tensors()));
+  const TensorSet restored = state_.BlankOn({&accelerator_});
+  accelerator_.LoseAtCopy(0);
+  const std::optional<RestoreError> error = TryRestore(fs, restored.tensors());
+  ASSERT_TRUE(error);
+  EXPECT_THAT(error->assigned(), IsEmpty());
+  EXPECT_THAT(error->undefined(), ElementsAre("a", "b", "c"));
+}
+
+TEST_F(AcceleratorRestore, CallsEveryTensorUndefinedOfACopyThatDidNotStart) {
+  SimFileSystem fs(SavedDisk(state_.tensors()));
+  const TensorSet restored = state_.BlankOn({&accelerator_});
+  accelerator_.RunOutOfMemoryAtStart(0);
+  const std::optional<RestoreError> error = TryRestore(fs, restored.tensors());
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code(), Code::kResourceExhausted);
+  EXPECT_THAT(error->assigned(), IsEmpty());
+  EXPECT_THAT(error->undefined(), ElementsAre("a", "b", "c"));
   EXPECT_EQ(accelerator_.unwaited_tickets(), 0U);
 }
 
 // A device whose memory is short.
-class FullDevice final : public Device {
+class FullDevice final : public FakeDevice {
  public:
   std::string_view name() const noexcept override { return "full"; }
   bool Owns(const void* /*address*/) const noexcept override { return true; }
-  Ticket StartCopyToHost(std::span<std::byte> /*target*/, const std::byte* /*source*/,
-                         void* /*stream*/) override {
+  Ticket StartCopiesFromHost(std::span<const Copy> /*copies*/, Mark /*behind*/) override {
     throw std::bad_alloc();
   }
-  Ticket StartCopyFromHost(std::byte* /*target*/, std::span<const std::byte> /*source*/,
-                           void* /*stream*/) override {
-    throw std::bad_alloc();
-  }
-  void Wait(Ticket /*ticket*/) override {}
 };
 
 TEST_F(TensorRestorerTest, SaysWhatIsUndefinedWhenMemoryRunsOut) {
@@ -213,7 +232,7 @@ TEST_F(TensorRestorerTest, SaysWhatIsUndefinedWhenMemoryRunsOut) {
   const std::optional<RestoreError> error = TryRestore(fs, state.Blank().tensors());
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code(), Code::kResourceExhausted);
-  EXPECT_THAT(error->undefined(), ElementsAre("dense/bias"));
+  EXPECT_THAT(error->undefined(), ElementsAre("dense/kernel", "dense/bias", "step"));
 }
 
 }  // namespace

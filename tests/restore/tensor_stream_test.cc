@@ -12,6 +12,7 @@
 
 #include "format/string_tensor.h"
 #include "restore/bundle_maker.h"
+#include "restore/bundle_reader.h"
 #include "support/expect_error.h"
 #include "support/seed.h"
 #include "support/sim_file_system.h"

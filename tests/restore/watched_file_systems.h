@@ -47,11 +47,11 @@ class CountingFileSystem final : public WrappedFileSystem {
   std::uint64_t TakeReads() { return reads_.exchange(0); }
 
  private:
-  class Backend final : public IoBackend {
+  class Backend final : public WrappedBackend {
    public:
     Backend(std::unique_ptr<IoBackend> base, std::atomic<std::uint64_t>& bytes_asked,
             std::atomic<std::uint64_t>& reads)
-        : base_(std::move(base)), bytes_asked_(bytes_asked), reads_(reads) {}
+        : WrappedBackend(std::move(base)), bytes_asked_(bytes_asked), reads_(reads) {}
     void Submit(const IoRequest& request) override {
       if (request.kind == IoRequest::Kind::kRead) {
         bytes_asked_ += request.size;
@@ -59,17 +59,8 @@ class CountingFileSystem final : public WrappedFileSystem {
       }
       base_->Submit(request);
     }
-    std::size_t Wait(std::span<IoCompletion> completions) override {
-      return base_->Wait(completions);
-    }
-    std::size_t Poll(std::span<IoCompletion> completions) override {
-      return base_->Poll(completions);
-    }
-    std::size_t depth() const noexcept override { return base_->depth(); }
-    std::string_view name() const noexcept override { return "counting"; }
 
    private:
-    std::unique_ptr<IoBackend> base_;
     std::atomic<std::uint64_t>& bytes_asked_;
     std::atomic<std::uint64_t>& reads_;
   };
@@ -107,6 +98,12 @@ class CacheFileSystem final : public WrappedFileSystem {
   std::unique_ptr<DataFile> OpenData(const std::string& path) override {
     return std::make_unique<File>(*this, base_.OpenData(path));
   }
+  std::unique_ptr<DataFile> CreateData(const std::string& path) override {
+    return std::make_unique<File>(*this, base_.CreateData(path));
+  }
+  std::unique_ptr<DataFile> OpenDataToWrite(const std::string& path) override {
+    return std::make_unique<File>(*this, base_.OpenDataToWrite(path));
+  }
   using FileSystem::MakeIoBackend;
   std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override {
     return std::make_unique<Backend>(*this, base_.MakeIoBackend(options));
@@ -130,13 +127,10 @@ class CacheFileSystem final : public WrappedFileSystem {
     std::unique_ptr<MappedFile> base_;
   };
 
-  class File final : public DataFile {
+  class File final : public WrappedDataFile {
    public:
-    File(CacheFileSystem& fs, std::unique_ptr<DataFile> base) : fs_(fs), base_(std::move(base)) {}
-    const std::string& path() const noexcept override { return base_->path(); }
-    std::uint64_t size() const override { return base_->size(); }
-    void Reserve(std::uint64_t size_bytes) override { base_->Reserve(size_bytes); }
-    void DataSync() override { base_->DataSync(); }
+    File(CacheFileSystem& fs, std::unique_ptr<DataFile> base)
+        : WrappedDataFile(std::move(base)), fs_(fs) {}
     std::optional<std::uint64_t> CachedBytes(std::uint64_t begin,
                                              std::uint64_t end) const override {
       if (!fs_.cached_percent) return std::nullopt;
@@ -147,22 +141,18 @@ class CacheFileSystem final : public WrappedFileSystem {
       ++fs_.mappings_;
       return mapping;
     }
-    DataFile& base() noexcept { return *base_; }
 
    private:
     CacheFileSystem& fs_;
-    std::unique_ptr<DataFile> base_;
   };
 
-  class Backend final : public IoBackend {
+  class Backend final : public WrappedBackend {
    public:
     Backend(CacheFileSystem& fs, std::unique_ptr<IoBackend> base)
-        : fs_(fs), base_(std::move(base)) {}
+        : WrappedBackend(std::move(base)), fs_(fs) {}
     void Submit(const IoRequest& request) override {
-      IoRequest passed = request;
-      passed.file = &static_cast<File*>(request.file)->base();
       fs_.Record({request.file->path(), request.offset, request.size, request.through_cache});
-      base_->Submit(passed);
+      base_->Submit(WrappedDataFile::Unwrapped(request));
     }
     std::size_t Wait(std::span<IoCompletion> completions) override {
       return Ended(base_->Wait(completions));
@@ -170,8 +160,6 @@ class CacheFileSystem final : public WrappedFileSystem {
     std::size_t Poll(std::span<IoCompletion> completions) override {
       return Ended(base_->Poll(completions));
     }
-    std::size_t depth() const noexcept override { return base_->depth(); }
-    std::string_view name() const noexcept override { return "recording"; }
 
    private:
     std::size_t Ended(std::size_t count) {
@@ -180,7 +168,6 @@ class CacheFileSystem final : public WrappedFileSystem {
     }
 
     CacheFileSystem& fs_;
-    std::unique_ptr<IoBackend> base_;
   };
 
   void Record(Read read) {

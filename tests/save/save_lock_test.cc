@@ -17,7 +17,12 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Optional;
 
-const SaveLockContent kContent = {.pid = 17, .host = "node-3", .shard_counts = {2, 1, 30}};
+const SaveLockContent kContent = {.pid = 17,
+                                  .host = "node-3",
+                                  .shard_counts = {2, 1, 30},
+                                  .storage_dirs = {"/drive 0"},
+                                  .replaced_save_id = 0xABC,
+                                  .directory_mark = "5 2 /data\nsets"};
 
 TEST(SaveLock, ReadsBackWhatItPrinted) {
   const auto parsed = ParseSaveLock(PrintSaveLock(kContent));
@@ -25,6 +30,29 @@ TEST(SaveLock, ReadsBackWhatItPrinted) {
   EXPECT_EQ(parsed->pid, 17);
   EXPECT_EQ(parsed->host, "node-3");
   EXPECT_EQ(parsed->shard_counts, (std::vector<int>{2, 1, 30}));
+  EXPECT_EQ(parsed->storage_dirs, (std::vector<std::string>{"/drive 0"}));
+  EXPECT_EQ(parsed->replaced_save_id, 0xABCU);
+  EXPECT_EQ(parsed->directory_mark, "5 2 /data\nsets");
+}
+
+TEST(SaveLock, ReadsWhatAnEarlierVersionPrinted) {
+  SaveLockContent content = kContent;
+  content.directory_mark.clear();
+  const auto parsed = ParseSaveLock(PrintSaveLock(content));
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->directory_mark, "");
+  EXPECT_EQ(parsed->storage_dirs, (std::vector<std::string>{"/drive 0"}));
+}
+
+TEST(SaveLock, HasAnIdForEachRetiredNameOrForNone) {
+  SaveLockContent content = kContent;
+  content.retired = {"m-1", "m-2"};
+  content.retired_ids = {1, 0xFEDCBA9876543210};
+  const auto parsed = ParseSaveLock(PrintSaveLock(content));
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->retired_ids, content.retired_ids);
+  content.retired_ids = {1};
+  EXPECT_FALSE(ParseSaveLock(PrintSaveLock(content)));
 }
 
 TEST(SaveLock, TakesNoCutOffText) {
@@ -42,6 +70,15 @@ TEST(SaveLock, TakesNoOtherText) {
       ParseSaveLock("waypost-save-1\npid 1\nhost a\nshard_counts 18446744073709551615 1\nend\n"));
   EXPECT_FALSE(ParseSaveLock("waypost-save-1\npid 1\nhost a\nshard_counts -1 1\nend\n"));
   EXPECT_FALSE(ParseSaveLock(std::string(1000, '\0')));
+}
+
+TEST(SaveLock, TakesNoNamesThatLeadOutOfItsDirectory) {
+  SaveLockContent content = kContent;
+  content.retired = {"m-1", "../other/m"};
+  EXPECT_FALSE(ParseSaveLock(PrintSaveLock(content)));
+  content.retired = {"m-1"};
+  content.meta_suffix = "meta/../../other";
+  EXPECT_FALSE(ParseSaveLock(PrintSaveLock(content)));
 }
 
 class LiveSave : public ::testing::Test {

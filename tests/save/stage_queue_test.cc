@@ -47,12 +47,11 @@ TEST_F(StageQueueTest, GivesEachWindowOnceAndIsStagedOnce) {
   std::set<std::pair<int, std::uint64_t>> given;
   while (const auto task = queue.Take()) {
     EXPECT_FALSE(task->is_check);
-    EXPECT_FALSE(queue.IsIdle());
+    EXPECT_FALSE(queue.IsOver()) << "this one is not filled yet";
     EXPECT_TRUE(given.emplace(task->id.shard, task->id.window).second);
     Fill(queue, *task);
   }
   EXPECT_EQ(given.size(), 3U);
-  EXPECT_TRUE(queue.IsIdle());
   EXPECT_TRUE(queue.IsOver());
   EXPECT_TRUE(queue.BecameStaged());
   EXPECT_FALSE(queue.BecameStaged());
@@ -107,10 +106,9 @@ TEST_F(StageQueueTest, GivesNothingOutOnceStoppedAndDropsWhatIsFilled) {
   EXPECT_FALSE(queue.Take());
   EXPECT_FALSE(queue.TakeFilled(0));
   EXPECT_TRUE(queue.IsOver());
-  EXPECT_FALSE(queue.IsIdle());
+  EXPECT_FALSE(queue.IsStaged());
   Fill(queue, under_way);
   EXPECT_EQ(pool_.available(), 8U);
-  EXPECT_TRUE(queue.IsIdle());
   EXPECT_FALSE(queue.BecameStaged());
 }
 
@@ -119,8 +117,18 @@ TEST_F(StageQueueTest, IsStoppedByATaskThatIsGivenUp) {
   queue.OwnShard(1);
   queue.GivenUp(*queue.Take());
   EXPECT_TRUE(queue.IsStopped());
-  EXPECT_TRUE(queue.IsIdle());
+  EXPECT_FALSE(queue.IsStaged());
   EXPECT_FALSE(queue.Take());
+}
+
+TEST_F(StageQueueTest, StaysStagedWhenStoppedLater) {
+  StageQueue queue({{1, 1}}, false, signal_);
+  queue.OwnShard(1);
+  EXPECT_FALSE(queue.IsStaged());
+  Fill(queue, *queue.Take());
+  EXPECT_TRUE(queue.IsStaged());
+  queue.Stop();
+  EXPECT_TRUE(queue.IsStaged());
 }
 
 TEST_F(StageQueueTest, ServesManyThreads) {

@@ -40,17 +40,20 @@ class StagerTest : public ::testing::Test {
   StagerTest() {
     std::vector<std::unique_ptr<Device>> devices;
     devices.push_back(accelerator_.MakeDevice());
+    devices.push_back(other_accelerator_.MakeDevice());
     devices.push_back(MakeHostDevice());
     registry_ = std::make_unique<DeviceRegistry>(std::move(devices));
   }
 
-  void Add(std::uint64_t size, const std::string& device = "", bool on_device = false) {
+  // In host memory, or on `accelerator`.
+  void Add(std::uint64_t size, const std::string& device = "",
+           SimAccelerator* accelerator = nullptr) {
     std::vector<std::byte>& bytes = bytes_.emplace_back(size);
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_());
     std::byte* memory = bytes.data();
-    if (on_device) {
-      memory = memory_.emplace_back(accelerator_.Allocate(size)).get();
-      accelerator_.Write(memory, bytes);
+    if (accelerator != nullptr) {
+      memory = memory_.emplace_back(accelerator->Allocate(size)).get();
+      accelerator->Write(memory, bytes);
     }
     tensors_.push_back(
         {.name = "t" + std::to_string(tensors_.size()),
@@ -61,7 +64,7 @@ class StagerTest : public ::testing::Test {
   void Plan() {
     input_ = std::make_unique<SaveInput>(std::make_shared<const TensorList>(tensors_), *registry_);
     plan_ = PlanSave(input_->Describe(), {.sharded = true});
-    stager_ = std::make_unique<Stager>(plan_, *input_, nullptr);
+    stager_ = std::make_unique<Stager>(plan_, *input_, StreamMarks());
     images_.clear();
     for (const ShardPlan& shard : plan_.shards) {
       images_.emplace_back(shard.file_bytes, std::byte{0xEE});
@@ -105,6 +108,7 @@ class StagerTest : public ::testing::Test {
 
   std::mt19937_64 random_{TestSeed()};
   SimAccelerator accelerator_{{.copies_late = true}};
+  SimAccelerator other_accelerator_{{.name = "sim:1", .copies_late = true}};
   std::vector<SimAccelerator::Memory> memory_;
   std::unique_ptr<DeviceRegistry> registry_;
   std::deque<std::vector<std::byte>> bytes_;  // by tensor
@@ -154,8 +158,8 @@ TEST_F(StagerTest, FillsDifferentWindowsFromSeveralThreads) {
 }
 
 TEST_F(StagerTest, WaitsForTheDevicesCopies) {
-  Add(kWindowBytes + 3 * kChunkBytes + 5, "", true);
-  Add(100, "", true);
+  Add(kWindowBytes + 3 * kChunkBytes + 5, "", &accelerator_);
+  Add(100, "", &accelerator_);
   Add(100);
   Plan();
   for (const WindowId& id : Windows()) {
@@ -167,16 +171,27 @@ TEST_F(StagerTest, WaitsForTheDevicesCopies) {
   ExpectImagesAndChecksums();
 }
 
+// A device may overwrite what is between its pieces, but not what another one copies there.
+TEST_F(StagerTest, KeepsPiecesOfSeveralDevicesApart) {
+  for (int i = 0; i < 30; ++i) {
+    SimAccelerator* const owners[] = {&accelerator_, &other_accelerator_, nullptr, &accelerator_};
+    Add(1 + random_() % 300, "", owners[random_() % 4]);
+  }
+  Plan();
+  FillAll();
+  ExpectImagesAndChecksums();
+}
+
 TEST_F(StagerTest, WaitsForCopiesAlsoWhenTheyAreGivenUp) {
-  Add(kWindowBytes, "", true);
+  Add(kWindowBytes, "", &accelerator_);
   Plan();
   { const Stager::Filling filling = stager_->Begin({0, 0}, Target({0, 0})); }
   EXPECT_EQ(accelerator_.unwaited_tickets(), 0U);
 }
 
 TEST_F(StagerTest, ThrowsTheErrorOfALostDevice) {
-  Add(100, "", true);
-  Add(200, "", true);
+  Add(100, "", &accelerator_);
+  Add(200, "", &accelerator_);
   Plan();
   accelerator_.LoseAtCopy(0);
   EXPECT_EQ(CodeOf([&] { Fill({0, 0}); }), Code::kUnavailable);
@@ -185,7 +200,7 @@ TEST_F(StagerTest, ThrowsTheErrorOfALostDevice) {
 
 TEST_F(StagerTest, NoticesASourceThatChanged) {
   Add(2 * kWindowBytes + 77);
-  Add(kLargeTensorBytes + 1, "", true);
+  Add(kLargeTensorBytes + 1, "", &accelerator_);
   Plan();
   FillAll();
   std::vector<std::byte> scratch(kWindowBytes);

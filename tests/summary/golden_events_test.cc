@@ -14,6 +14,7 @@
 #include "summary/histogram.h"
 #include "support/test_paths.h"
 #include "wire/event_messages.h"
+#include "wire/summary_messages.h"
 
 namespace waypost {
 namespace {
@@ -62,7 +63,7 @@ void ExpectValue(const SummaryValue& value, const json& row) {
   }
 }
 
-void ExpectEvent(const Event& event, const json& row) {
+void ExpectEvent(const EventMessage& event, const json& row) {
   EXPECT_EQ(event.wall_time, Number(row["wall_time"]));
   EXPECT_EQ(event.step, row["step"].get<std::int64_t>());
   ASSERT_EQ(EventKindName(event.kind), row["what"].get<std::string>());
@@ -96,7 +97,7 @@ TEST(GoldenEvents, AreReadToTheLastValue) {
     ASSERT_EQ(records.size(), rows.size()) << name;
     for (std::size_t i = 0; i < records.size(); ++i) {
       SCOPED_TRACE(name + " " + std::to_string(i));
-      const std::optional<Event> event = DecodeEvent(AsBytes(records[i]));
+      const std::optional<EventMessage> event = DecodeEvent(AsBytes(records[i]));
       ASSERT_TRUE(event);
       ExpectEvent(*event, rows[i]);
       EXPECT_EQ(EncodeEvent(*event), records[i]) << "written again it has TensorFlow's bytes";
@@ -111,7 +112,7 @@ TEST(GoldenEvents, HistogramsOfTheSameNumbersHaveTheSameBytes) {
   int compared = 0;
   for (const auto& [name, rows] : expected["events"].items()) {
     for (const std::string& record : Records(name)) {
-      const std::optional<Event> event = DecodeEvent(AsBytes(record));
+      const std::optional<EventMessage> event = DecodeEvent(AsBytes(record));
       const json& inputs = expected["histogram_inputs"];
       const std::string step = std::to_string(event->step);
       if (record.find("weights") == std::string::npos || event->kind != EventKind::kSummary)

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 namespace waypost {
 namespace {
@@ -73,6 +74,39 @@ TEST(Histogram, SumsInTheOrderOfTheValues) {
   EXPECT_EQ(data.min, -1e16);
   EXPECT_EQ(data.max, 1e16);
   EXPECT_EQ(data.num, 3);
+}
+
+TEST(Histogram, TellsTheFirstValueThatIsNotFinite) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  Histogram histogram;
+  histogram.Add(3.0);
+  EXPECT_EQ(histogram.totals().first_not_finite, HistogramTotals::kAllFinite);
+  histogram.Add(kNaN);
+  histogram.Add(-kInfinity);
+  EXPECT_EQ(histogram.totals().first_not_finite, 2 * 1 + 1U);
+  EXPECT_EQ(histogram.totals().sum, 3.0) << "it counts nowhere else";
+  // Of pieces as of the whole.
+  Histogram pieces;
+  const std::vector<float> first = {1, 2};
+  const std::vector<float> second = {3, static_cast<float>(kInfinity)};
+  pieces.AddAll(ConstTensorView(first.data(), DType::kFloat32, {2}));
+  pieces.AddAll(ConstTensorView(second.data(), DType::kFloat32, {2}));
+  EXPECT_EQ(pieces.totals().first_not_finite, 2 * 3U);
+}
+
+TEST(Histogram, OfTotalsIsThatOfTheValues) {
+  Histogram counted;
+  for (const double value : {-1.5, 0.0, 1e30, 1e30}) counted.Add(value);
+  const HistogramData expected = counted.Encode();
+  const HistogramData data = Histogram(counted.totals()).Encode();
+  EXPECT_EQ(data.min, expected.min);
+  EXPECT_EQ(data.max, expected.max);
+  EXPECT_EQ(data.num, 4);
+  EXPECT_EQ(data.sum, expected.sum);
+  EXPECT_EQ(data.sum_squares, expected.sum_squares);
+  EXPECT_EQ(data.bucket_limit, expected.bucket_limit);
+  EXPECT_EQ(data.bucket, expected.bucket);
 }
 
 }  // namespace

@@ -23,10 +23,10 @@ class HookedFileSystem final : public WrappedFileSystem {
   }
 
  private:
-  class File final : public WritableFile {
+  class File final : public WrappedWritableFile {
    public:
     File(HookedFileSystem& fs, std::unique_ptr<WritableFile> base)
-        : fs_(fs), base_(std::move(base)) {}
+        : WrappedWritableFile(std::move(base)), fs_(fs) {}
     void Append(std::span<const std::byte> bytes) override {
       fs_.before_append();
       base_->Append(bytes);
@@ -35,13 +35,9 @@ class HookedFileSystem final : public WrappedFileSystem {
       fs_.before_sync();
       base_->Sync();
     }
-    void Close() override { base_->Close(); }
-    LockOutcome TryLock() override { return base_->TryLock(); }
-    const std::string& path() const noexcept override { return base_->path(); }
 
    private:
     HookedFileSystem& fs_;
-    std::unique_ptr<WritableFile> base_;
   };
 };
 

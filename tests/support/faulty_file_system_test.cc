@@ -48,7 +48,9 @@ void UseEverything(FileSystem& fs) {
   Transfer(fs, IoRequest::Kind::kWrite, *data);
   data->DataSync();
   Transfer(fs, IoRequest::Kind::kRead, *fs.OpenData("/d/file"));
-  fs.Map("/d/file");
+  if (const int errno_value = fs.Map("/d/file")->Populate(0, 8); errno_value != 0) {
+    throw ErrnoError("populate", "/d/file", errno_value, IoDirection::kWrite);
+  }
   fs.Stat("/d/file");
   fs.List("/d");
   fs.Rename("/d/file", "/d/renamed");
@@ -57,6 +59,8 @@ void UseEverything(FileSystem& fs) {
   fs.TryLock("/d");
   fs.Remove("/d/renamed");
   fs.CreateLink("/d/target", "/d/link");
+  fs.ReadLink("/d/link");
+  fs.CreateHardLink("/d/link", "/d/other");
 }
 
 class FaultyFileSystemTest : public ::testing::Test {
@@ -86,7 +90,7 @@ TEST_F(FaultyFileSystemTest, EveryCallCanBeTheOneThatFails) {
     }
     EXPECT_EQ(code, Code::kResourceExhausted);
     EXPECT_EQ(fs.count(), at + 1) << "the fault ended it";
-    EXPECT_TRUE(fs.log().back().has_failed);
+    EXPECT_EQ(fs.log().back().errno_value, EDQUOT);
   }
 }
 
@@ -99,22 +103,23 @@ TEST_F(FaultyFileSystemTest, TheLogNamesEveryCallOnceInOrder) {
         !operations.empty() && record.operation == operations.back() &&
         (record.operation == FsOperation::kRead || record.operation == FsOperation::kWrite);
     if (!again) operations.push_back(record.operation);
-    EXPECT_FALSE(record.has_failed);
+    EXPECT_EQ(record.errno_value, 0);
   }
-  EXPECT_THAT(
-      operations,
-      ElementsAre(FsOperation::kCreateDirectory, FsOperation::kCreate, FsOperation::kAppend,
-                  FsOperation::kSync, FsOperation::kLock, FsOperation::kClose, FsOperation::kCreate,
-                  FsOperation::kReserve, FsOperation::kStat, FsOperation::kWrite,
-                  FsOperation::kDataSync, FsOperation::kOpen, FsOperation::kRead, FsOperation::kMap,
-                  FsOperation::kStat, FsOperation::kList, FsOperation::kRename,
-                  FsOperation::kSyncDirectory, FsOperation::kLock, FsOperation::kLock,
-                  FsOperation::kRemove, FsOperation::kLink));
+  EXPECT_THAT(operations,
+              ElementsAre(FsOperation::kCreateDirectory, FsOperation::kCreate, FsOperation::kAppend,
+                          FsOperation::kSync, FsOperation::kLock, FsOperation::kClose,
+                          FsOperation::kCreate, FsOperation::kReserve, FsOperation::kStat,
+                          FsOperation::kMakeBackend, FsOperation::kWrite, FsOperation::kDataSync,
+                          FsOperation::kOpen, FsOperation::kMakeBackend, FsOperation::kRead,
+                          FsOperation::kMap, FsOperation::kPopulate, FsOperation::kStat,
+                          FsOperation::kList, FsOperation::kRename, FsOperation::kSyncDirectory,
+                          FsOperation::kLock, FsOperation::kLock, FsOperation::kRemove,
+                          FsOperation::kLink, FsOperation::kReadLink, FsOperation::kHardLink));
   EXPECT_EQ(fs_.log()[1].path, "/d/file");
 }
 
 TEST_F(FaultyFileSystemTest, FaultsOfOneKindHitOnlyThatKind) {
-  for (int kind = 0; kind <= static_cast<int>(FsOperation::kLock); ++kind) {
+  for (int kind = 0; kind <= static_cast<int>(FsOperation::kMakeBackend); ++kind) {
     const auto operation = static_cast<FsOperation>(kind);
     SimFileSystem disk(TestSeed());
     FaultyFileSystem fs(disk);
@@ -194,6 +199,31 @@ TEST_F(FaultyFileSystemTest, TransfersCanBeMadeShort) {
   std::size_t writes = 0;
   for (const OperationRecord& record : fs_.log()) writes += record.operation == FsOperation::kWrite;
   EXPECT_GE(writes, 3U) << "eight bytes, three at most at a time";
+}
+
+TEST_F(FaultyFileSystemTest, OneTransferCanBeMadeShortAndOneThatMovesNothingIsAnError) {
+  const auto data = fs_.CreateData("/data");
+  fs_.Inject({.operation = FsOperation::kWrite, .short_to = 1});
+  EXPECT_NO_THROW(Transfer(fs_, IoRequest::Kind::kWrite, *data));
+  EXPECT_EQ(fs_.faults_given(), 1U);
+  EXPECT_EQ(ReadFile(disk_, "/data", 100), "01234567");
+  fs_.Inject({.operation = FsOperation::kWrite, .short_to = 0});
+  EXPECT_EQ(CodeOf([&] { Transfer(fs_, IoRequest::Kind::kWrite, *data); }), Code::kUnavailable);
+}
+
+TEST_F(FaultyFileSystemTest, ACallMayHaveDoneWhatItSaysHasFailed) {
+  fs_.Inject({.operation = FsOperation::kCreateDirectory, .has_effect = true});
+  EXPECT_EQ(CodeOf([&] { fs_.CreateDirectory("/d"); }), Code::kUnavailable);
+  EXPECT_TRUE(disk_.Stat("/d")->is_directory);
+}
+
+TEST_F(FaultyFileSystemTest, ForgetsFaultsAndCounts) {
+  fs_.Inject({.and_all_later = true});
+  EXPECT_TRUE(CodeOf([&] { fs_.Stat("/"); }));
+  fs_.Forget();
+  EXPECT_EQ(fs_.count(), 0U);
+  EXPECT_EQ(fs_.faults_given(), 0U);
+  EXPECT_NO_THROW(fs_.Stat("/"));
 }
 
 }  // namespace

@@ -69,6 +69,9 @@ class GatedFileSystem final : public WrappedFileSystem {
   std::unique_ptr<DataFile> OpenData(const std::string& path) override {
     return std::make_unique<File>(*this, base_.OpenData(path));
   }
+  std::unique_ptr<DataFile> OpenDataToWrite(const std::string& path) override {
+    return std::make_unique<File>(*this, base_.OpenDataToWrite(path));
+  }
   using FileSystem::MakeIoBackend;
   std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override {
     return std::make_unique<Backend>(*this, base_.MakeIoBackend(options));
@@ -83,50 +86,30 @@ class GatedFileSystem final : public WrappedFileSystem {
   }
 
  private:
-  class File final : public DataFile {
+  class File final : public WrappedDataFile {
    public:
-    File(GatedFileSystem& fs, std::unique_ptr<DataFile> base) : fs_(fs), base_(std::move(base)) {}
-    const std::string& path() const noexcept override { return base_->path(); }
-    std::uint64_t size() const override { return base_->size(); }
-    void Reserve(std::uint64_t size_bytes) override { base_->Reserve(size_bytes); }
+    File(GatedFileSystem& fs, std::unique_ptr<DataFile> base)
+        : WrappedDataFile(std::move(base)), fs_(fs) {}
     void DataSync() override {
       fs_.data_syncs.Pass();
       base_->DataSync();
     }
-    std::optional<std::uint64_t> CachedBytes(std::uint64_t begin,
-                                             std::uint64_t end) const override {
-      return base_->CachedBytes(begin, end);
-    }
-    std::unique_ptr<MappedFile> Map() const override { return base_->Map(); }
-    DataFile& base() noexcept { return *base_; }
 
    private:
     GatedFileSystem& fs_;
-    std::unique_ptr<DataFile> base_;
   };
 
-  class Backend final : public IoBackend {
+  class Backend final : public WrappedBackend {
    public:
     Backend(GatedFileSystem& fs, std::unique_ptr<IoBackend> base)
-        : fs_(fs), base_(std::move(base)) {}
+        : WrappedBackend(std::move(base)), fs_(fs) {}
     void Submit(const IoRequest& request) override {
       if (request.kind == IoRequest::Kind::kWrite) fs_.writes.Pass();
-      IoRequest passed = request;
-      passed.file = &dynamic_cast<File&>(*request.file).base();
-      base_->Submit(passed);
+      base_->Submit(WrappedDataFile::Unwrapped(request));
     }
-    std::size_t Wait(std::span<IoCompletion> completions) override {
-      return base_->Wait(completions);
-    }
-    std::size_t Poll(std::span<IoCompletion> completions) override {
-      return base_->Poll(completions);
-    }
-    std::size_t depth() const noexcept override { return base_->depth(); }
-    std::string_view name() const noexcept override { return base_->name(); }
 
    private:
     GatedFileSystem& fs_;
-    std::unique_ptr<IoBackend> base_;
   };
 };
 

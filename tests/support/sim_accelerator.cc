@@ -25,7 +25,7 @@ bool CountDown(std::optional<std::uint64_t>& left) {
 }  // namespace
 
 SimAccelerator::SimAccelerator(SimAcceleratorOptions options)
-    : options_(std::move(options)), memory_(options_.memory_bytes) {}
+    : options_(std::move(options)), memory_(options_.memory_bytes), random_(options_.seed) {}
 
 std::unique_ptr<Device> SimAccelerator::MakeDevice() { return std::make_unique<SimDevice>(*this); }
 
@@ -54,6 +54,11 @@ void SimAccelerator::LoseAtCopy(std::uint64_t number) {
 std::size_t SimAccelerator::unwaited_tickets() const {
   const std::scoped_lock lock(mutex_);
   return unwaited_tickets_;
+}
+
+std::size_t SimAccelerator::unreleased_marks() const {
+  const std::scoped_lock lock(mutex_);
+  return unreleased_marks_;
 }
 
 void SimAccelerator::AwaitStart() {
@@ -94,6 +99,14 @@ std::chrono::steady_clock::time_point SimAccelerator::TakeLink(std::size_t size)
   link_free_at_ = std::max(link_free_at_, now) +
                   std::chrono::duration_cast<std::chrono::steady_clock::duration>(carried);
   return link_free_at_;
+}
+
+void SimAccelerator::Pause(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
+  // Mostly none, so that what comes close together does so too.
+  if (options_.pause_max.count() == 0 || random_() % 8 != 0) return;
+  const std::chrono::microseconds pause(random_() %
+                                        static_cast<std::uint64_t>(options_.pause_max.count() + 1));
+  changed_.wait_for(lock, stop, pause, [this] { return is_lost_; });
 }
 
 }  // namespace waypost

@@ -22,7 +22,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,15 @@ struct SimAcceleratorOptions {
   // A copy begins only when it or a later one of its device is waited for: what relies on a copy
   // that nobody waited for fails every time, and not only when the copy thread was slow.
   bool copies_late = false;
+  // Whether it sums its memory itself.
+  bool sums = true;
+  // Whether it counts histograms itself.
+  bool counts = true;
+  // The longest of the random pauses before a copy, before it has ended, and before the call that
+  // starts it or waits for it returns.  The order of a device's copies stays; what Device leaves
+  // open varies: when they begin and end beside the host's threads and another device's copies.
+  std::chrono::microseconds pause_max{0};
+  std::uint64_t seed = 1;  // of the pauses
 };
 
 class SimAccelerator {
@@ -75,8 +86,12 @@ class SimAccelerator {
   // ---- What devices did ----
   // Copies that were started and not waited for, also those whose device is gone.
   std::size_t unwaited_tickets() const;
+  // Marks that nobody has released.
+  std::size_t unreleased_marks() const;
   // Waits until there is such a copy.
   void AwaitStart();
+  // Memory that is allocated now, by whomever.
+  std::size_t used_bytes() const { return memory_.used_bytes(); }
   // Host memory that is registered now.
   std::size_t registered_bytes() const;
 
@@ -91,6 +106,8 @@ class SimAccelerator {
   bool IsLostAtThisCopy();
   // When the link will have carried `size` more bytes.
   std::chrono::steady_clock::time_point TakeLink(std::size_t size);
+  // Pauses, unlocked, for a random time; not longer than until the accelerator is lost or `stop`.
+  void Pause(std::unique_lock<std::mutex>& lock, const std::stop_token& stop = {});
 
   const SimAcceleratorOptions options_;
   SimMemory memory_;
@@ -99,11 +116,13 @@ class SimAccelerator {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   // All guarded by mutex_.
+  std::mt19937_64 random_;
   std::chrono::steady_clock::time_point link_free_at_;
   std::optional<std::uint64_t> starts_before_shortage_;
   std::optional<std::uint64_t> copies_before_loss_;
   bool is_lost_ = false;
   std::size_t unwaited_tickets_ = 0;
+  std::size_t unreleased_marks_ = 0;
   std::size_t registered_bytes_ = 0;
 };
 

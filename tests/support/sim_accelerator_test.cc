@@ -1,6 +1,6 @@
 // The simulated accelerator does what makes it worth testing with: the host cannot reach its
-// memory, copies are late, slow and in order, and each fault comes when it was asked for.  What it
-// must do as a Device is in tests/device.
+// memory, copies are late, slow and in order, with pauses where they are asked for, and each fault
+// comes when it was asked for.  What it must do as a Device is in tests/device.
 #include "support/sim_accelerator.h"
 
 #include <gmock/gmock.h>
@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "support/expect_error.h"
+#include "support/seed.h"
 #include "support/sim_stream.h"
 
 namespace waypost {
@@ -30,8 +31,8 @@ class SimAcceleratorTest : public ::testing::Test {
   explicit SimAcceleratorTest(const SimAcceleratorOptions& options = {.memory_bytes = 10 * kSize})
       : accelerator_(options), device_(accelerator_.MakeDevice()) {}
 
-  Device::Ticket StartIn() { return device_->StartCopyFromHost(memory_, host_, nullptr); }
-  Device::Ticket StartOut() { return device_->StartCopyToHost(host_, memory_, nullptr); }
+  Device::Ticket StartIn() { return device_->StartCopyFromHost(memory_, host_, 0); }
+  Device::Ticket StartOut() { return device_->StartCopyToHost(host_, memory_, 0); }
 
   SimAccelerator accelerator_;
   SimAccelerator::Memory owned_ = accelerator_.Allocate(kSize);
@@ -72,21 +73,21 @@ TEST_F(SimAcceleratorTest, RunsOutOfMemory) {
 
 TEST_F(SimAcceleratorTest, RefusesMemoryThatIsNotItsOwn) {
   const auto code = [&](const std::byte* source, std::size_t size) {
-    return CodeOf([&] { device_->StartCopyToHost(std::span(host_).first(size), source, nullptr); });
+    return CodeOf([&] { device_->StartCopyToHost(std::span(host_).first(size), source, 0); });
   };
   EXPECT_EQ(code(host_.data(), 1), Code::kInvalidArgument);
   EXPECT_EQ(code(memory_ - 1, 2), Code::kInvalidArgument);
   EXPECT_EQ(code(memory_ + 1, kSize), Code::kInvalidArgument);
-  EXPECT_EQ(CodeOf([&] { device_->StartCopyFromHost(memory_ + 1, host_, nullptr); }),
+  EXPECT_EQ(CodeOf([&] { device_->StartCopyFromHost(memory_ + 1, host_, 0); }),
             Code::kInvalidArgument);
-  EXPECT_THAT(MessageOf([&] { device_->StartCopyFromHost(memory_ + 1, host_, nullptr); }),
+  EXPECT_THAT(MessageOf([&] { device_->StartCopyFromHost(memory_ + 1, host_, 0); }),
               HasSubstr("sim:0: 1000 bytes at 0x"));
   EXPECT_EQ(accelerator_.unwaited_tickets(), 0U) << "nothing was started";
 }
 
 TEST_F(LateSimAcceleratorTest, DoesNotCopyWhatWasFreedMeanwhile) {
   SimAccelerator::Memory memory = accelerator_.Allocate(kSize);
-  const Device::Ticket ticket = device_->StartCopyToHost(host_, memory.get(), nullptr);
+  const Device::Ticket ticket = device_->StartCopyToHost(host_, memory.get(), 0);
   memory.reset();
   EXPECT_EQ(CodeOf([&] { device_->Wait(ticket); }), Code::kInvalidArgument);
 }
@@ -96,7 +97,7 @@ TEST_F(LateSimAcceleratorTest, DoesNotCopyWhatWasFreedMeanwhile) {
 TEST_F(LateSimAcceleratorTest, LeavesPoisonWhereACopyWasNotWaitedFor) {
   const Device::Ticket in = StartIn();
   std::vector<std::byte> target(kSize);
-  const Device::Ticket out = device_->StartCopyToHost(target, memory_, nullptr);
+  const Device::Ticket out = device_->StartCopyToHost(target, memory_, 0);
   EXPECT_THAT(target, Each(SimAccelerator::kPoison));
   EXPECT_THAT(accelerator_.Read(memory_, kSize), Each(SimAccelerator::kPoison));
   device_->Wait(out);
@@ -130,11 +131,12 @@ TEST_F(SimAcceleratorTest, RefusesASecondWait) {
 }
 
 TEST_F(SimAcceleratorTest, AbandonsCopiesWithItsDevice) {
+  std::promise<void> gate;  // before the stream, whose thread uses it
   SimStream stream(accelerator_);
-  std::promise<void> gate;
   stream.Run([&] { gate.get_future().wait(); });
-  device_->StartCopyToHost(host_, memory_, &stream);
-  device_->StartCopyToHost(host_, memory_, &stream);
+  const Device::Mark mark = device_->MarkStream(&stream);
+  device_->StartCopyToHost(host_, memory_, mark);
+  device_->StartCopyToHost(host_, memory_, mark);
   device_.reset();
   EXPECT_THAT(host_, Each(SimAccelerator::kPoison));
   gate.set_value();
@@ -162,15 +164,34 @@ TEST(SimAcceleratorLink, CarriesNoMoreThanItsRateForAllDevices) {
   const auto first = accelerator.MakeDevice();
   const auto second = accelerator.MakeDevice();
   const auto begin = std::chrono::steady_clock::now();
-  const Device::Ticket a = first->StartCopyToHost(targets[0], memory.get(), nullptr);
-  const Device::Ticket b = first->StartCopyToHost(targets[1], memory.get(), nullptr);
-  const Device::Ticket c = second->StartCopyToHost(targets[2], memory.get(), nullptr);
-  const Device::Ticket d = second->StartCopyToHost(targets[3], memory.get(), nullptr);
+  const Device::Ticket a = first->StartCopyToHost(targets[0], memory.get(), 0);
+  const Device::Ticket b = first->StartCopyToHost(targets[1], memory.get(), 0);
+  const Device::Ticket c = second->StartCopyToHost(targets[2], memory.get(), 0);
+  const Device::Ticket d = second->StartCopyToHost(targets[3], memory.get(), 0);
   first->Wait(a);
   first->Wait(b);
   second->Wait(c);
   second->Wait(d);
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::microseconds(62'500));
+}
+
+// ---- Pauses ----
+
+TEST(SimAcceleratorPauses, AreMadeAndEndInTheRightBytes) {
+  constexpr std::size_t kCopies = 40;
+  SimAccelerator accelerator({.pause_max = std::chrono::milliseconds(20), .seed = TestSeed()});
+  const SimAccelerator::Memory memory = accelerator.Allocate(kCopies);
+  const auto device = accelerator.MakeDevice();
+  std::vector<std::byte> target(kCopies);
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < kCopies; ++i) {
+    const std::byte value{static_cast<unsigned char>(i)};
+    device->Wait(device->StartCopyFromHost(&memory[i], std::span(&value, 1), 0));
+    device->Wait(device->StartCopyToHost(std::span(target).subspan(i, 1), &memory[i], 0));
+    EXPECT_EQ(target[i], value);
+  }
+  // Of 320 chances to pause one in eight is taken, for 10 ms in the mean.
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(20));
 }
 
 // ---- Faults ----
@@ -190,25 +211,26 @@ TEST_F(SimAcceleratorTest, IsLostAtTheCopyThatWasAskedForAndStaysLost) {
   std::vector<std::byte> target(kSize);
   const Device::Ticket first = StartIn();
   device_->Wait(first);
-  const Device::Ticket second = device_->StartCopyToHost(target, memory_, nullptr);
+  const Device::Ticket second = device_->StartCopyToHost(target, memory_, 0);
   EXPECT_EQ(CodeOf([&] { device_->Wait(second); }), Code::kUnavailable);
   EXPECT_THAT(target, Each(SimAccelerator::kPoison));
   EXPECT_EQ(MessageOf([&] { StartIn(); }), "sim:0: the device was lost");
-  EXPECT_EQ(CodeOf([&] { accelerator_.MakeDevice()->StartCopyToHost(host_, memory_, nullptr); }),
+  EXPECT_EQ(CodeOf([&] { accelerator_.MakeDevice()->StartCopyToHost(host_, memory_, 0); }),
             Code::kUnavailable);
   EXPECT_EQ(CodeOf([&] { device_->RegisterHostMemory(host_); }), Code::kUnavailable);
   EXPECT_EQ(accelerator_.unwaited_tickets(), 0U);
 }
 
 TEST_F(SimAcceleratorTest, IsLostAlsoForACopyBehindAStreamThatStands) {
+  std::promise<void> gate;  // before the stream, whose thread uses it
   SimStream stream(accelerator_);
-  std::promise<void> gate;
   stream.Run([&] { gate.get_future().wait(); });
-  const Device::Ticket standing = device_->StartCopyToHost(host_, memory_, &stream);
+  const Device::Ticket standing =
+      device_->StartCopyToHost(host_, memory_, device_->MarkStream(&stream));
   accelerator_.LoseAtCopy(0);
   const auto other = accelerator_.MakeDevice();
   std::vector<std::byte> target(kSize);
-  const Device::Ticket lost = other->StartCopyToHost(target, memory_, nullptr);
+  const Device::Ticket lost = other->StartCopyToHost(target, memory_, 0);
   EXPECT_EQ(CodeOf([&] { device_->Wait(standing); }), Code::kUnavailable);
   EXPECT_EQ(CodeOf([&] { other->Wait(lost); }), Code::kUnavailable);
   gate.set_value();

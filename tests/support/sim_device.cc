@@ -7,8 +7,37 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/crc32c.h"
+#include "summary/histogram.h"
 
 namespace waypost {
+namespace {
+
+// Between the targets on the host as well, which a device may overwrite whenever it copies.
+void PoisonFromFirstToLast(std::span<const Device::Copy> copies) {
+  std::byte* begin = copies.front().target;
+  std::byte* end = begin;
+  for (const Device::Copy& copy : copies) {
+    begin = std::min(begin, copy.target);
+    end = std::max(end, copy.target + copy.size);
+  }
+  std::fill(begin, end, SimAccelerator::kPoison);
+}
+
+void PoisonTargets(std::span<const Device::Copy> copies) {
+  for (const Device::Copy& copy : copies) {
+    std::fill_n(copy.target, copy.size, SimAccelerator::kPoison);
+  }
+}
+
+std::size_t FirstDifferent(std::span<const Device::SummedPart> parts) {
+  const auto differing = std::ranges::find_if(parts, [](const Device::SummedPart& part) {
+    return Crc32c({part.memory, part.size}) != part.crc32c;
+  });
+  return static_cast<std::size_t>(differing - parts.begin());
+}
+
+}  // namespace
 
 SimDevice::SimDevice(SimAccelerator& accelerator)
     : accelerator_(accelerator), thread_([this](const std::stop_token& stop) { Loop(stop); }) {}
@@ -18,56 +47,89 @@ SimDevice::~SimDevice() {
   for (const auto& [address, size] : registered_) accelerator_.registered_bytes_ -= size;
 }
 
-Device::Ticket SimDevice::StartCopyToHost(std::span<std::byte> target, const std::byte* source,
-                                          void* stream) {
-  if (target.empty()) return 0;
-  Copy copy;
-  copy.target = target.data();
-  copy.source = source;
-  copy.size = target.size();
-  copy.is_to_host = true;
-  return Start(std::move(copy), stream);
-}
-
-Device::Ticket SimDevice::StartCopyFromHost(std::byte* target, std::span<const std::byte> source,
-                                            void* stream) {
-  if (source.empty()) return 0;
-  Copy copy;
-  copy.target = target;
-  copy.source = source.data();
-  copy.size = source.size();
-  return Start(std::move(copy), stream);
-}
-
-Device::Ticket SimDevice::Start(Copy copy, void* stream) {
+Device::Mark SimDevice::MarkStream(void* stream) {
   const std::scoped_lock lock(accelerator_.mutex_);
+  if (accelerator_.is_lost_) throw accelerator_.LostError();
+  marks_.emplace(++mark_last_, stream == nullptr ? SimStream::Event()
+                                                 : static_cast<const SimStream*>(stream)->Record());
+  ++accelerator_.unreleased_marks_;
+  return mark_last_;
+}
+
+void SimDevice::ReleaseMark(Mark mark) noexcept {
+  const std::scoped_lock lock(accelerator_.mutex_);
+  WAYPOST_CHECK(marks_.erase(mark) == 1);
+  --accelerator_.unreleased_marks_;
+}
+
+Device::Ticket SimDevice::StartCopiesToHost(std::span<const Copy> copies, Mark behind) {
+  return StartCopies(Kind::kToHost, copies, behind);
+}
+
+Device::Ticket SimDevice::StartCopiesFromHost(std::span<const Copy> copies, Mark behind) {
+  return StartCopies(Kind::kFromHost, copies, behind);
+}
+
+Device::Ticket SimDevice::StartCopiesWithin(std::span<const Copy> copies, Mark behind) {
+  return StartCopies(Kind::kWithin, copies, behind);
+}
+
+Device::Ticket SimDevice::StartCopies(Kind kind, std::span<const Copy> copies, Mark behind) {
+  Job job;
+  job.kind = kind;
+  job.copies.assign(copies.begin(), copies.end());
+  std::erase_if(job.copies, [](const Copy& copy) { return copy.size == 0; });
+  return job.copies.empty() ? 0 : Start(std::move(job), behind);
+}
+
+std::optional<Device::Ticket> SimDevice::StartComparison(std::span<const SummedPart> parts,
+                                                         std::size_t& differing) {
+  if (!accelerator_.options_.sums) return std::nullopt;
+  Job job;
+  job.kind = Kind::kComparison;
+  job.parts.assign(parts.begin(), parts.end());
+  job.differing = &differing;
+  return Start(std::move(job), 0);
+}
+
+std::optional<Device::Ticket> SimDevice::StartHistogram(const ConstTensorView& tensor,
+                                                        HistogramTotals& totals, Mark behind) {
+  if (!accelerator_.options_.counts) return std::nullopt;
+  Job job;
+  job.kind = Kind::kHistogram;
+  job.tensor = tensor;
+  job.totals = &totals;
+  return Start(std::move(job), behind);
+}
+
+Device::Ticket SimDevice::Start(Job job, Mark behind) {
+  std::unique_lock lock(accelerator_.mutex_);
   accelerator_.CheckStart();
-  if (accelerator_.memory_.Find(copy.accelerator_address(), copy.size) == nullptr) {
-    throw NotCopied(copy);
-  }
-  // A target of the accelerator is poisoned when it is the copy's turn: copies and work before it
-  // may still use it.
-  if (copy.is_to_host) std::fill_n(copy.target, copy.size, SimAccelerator::kPoison);
-  if (stream != nullptr) copy.behind = static_cast<const SimStream*>(stream)->Record();
-  copies_.emplace(++started_, std::move(copy));
+  static_cast<void>(Reach(job));  // for what it throws
+  if (job.kind == Kind::kToHost) PoisonFromFirstToLast(job.copies);
+  if (behind != 0) job.behind = marks_.at(behind);
+  const Ticket ticket = ++started_;
+  jobs_.emplace(ticket, std::move(job));
   ++accelerator_.unwaited_tickets_;
   accelerator_.changed_.notify_all();
-  return started_;
+  accelerator_.Pause(lock);
+  return ticket;
 }
 
 void SimDevice::Wait(Ticket ticket) {
   if (ticket == 0) return;
   std::unique_lock lock(accelerator_.mutex_);
-  const auto found = copies_.find(ticket);
-  if (found == copies_.end() || found->second.has_waiter) {
+  const auto found = jobs_.find(ticket);
+  if (found == jobs_.end() || found->second.has_waiter) {
     throw Error(Code::kInternal, fmt::format("{}: ticket {} was waited for twice", name(), ticket));
   }
   found->second.has_waiter = true;
   waited_last_ = std::max(waited_last_, ticket);
   accelerator_.changed_.notify_all();
   accelerator_.changed_.wait(lock, [&] { return found->second.has_ended; });
+  accelerator_.Pause(lock);
   const std::optional<Error> error = std::move(found->second.error);
-  copies_.erase(found);
+  jobs_.erase(found);
   --accelerator_.unwaited_tickets_;
   if (error) throw *error;
 }
@@ -90,10 +152,41 @@ void SimDevice::UnregisterHostMemory(std::span<std::byte> memory) noexcept {
   accelerator_.registered_bytes_ -= memory.size();
 }
 
-Error SimDevice::NotCopied(const Copy& copy) const {
-  return {Code::kInvalidArgument,
-          fmt::format("{}: {} bytes at {} are not within one block of its memory", name(),
-                      copy.size, static_cast<const void*>(copy.accelerator_address()))};
+std::byte* SimDevice::AllocateMemory(std::size_t size_bytes) {
+  try {
+    return accelerator_.memory_.Allocate(size_bytes);
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
+SimDevice::Reached SimDevice::Reach(const Job& job) const {
+  Reached reached;
+  const auto bytes_at = [&](const std::byte* address, std::size_t size) {
+    std::shared_ptr<std::byte> memory = accelerator_.memory_.Find(address, size);
+    if (memory == nullptr) {
+      throw Error(Code::kInvalidArgument,
+                  fmt::format("{}: {} bytes at {} are not within one block of its memory", name(),
+                              size, static_cast<const void*>(address)));
+    }
+    return reached.memory.emplace_back(std::move(memory)).get();
+  };
+  for (Copy copy : job.copies) {
+    if (job.kind != Kind::kFromHost) copy.source = bytes_at(copy.source, copy.size);
+    if (job.kind != Kind::kToHost) copy.target = bytes_at(copy.target, copy.size);
+    if (job.kind != Kind::kWithin) reached.link_bytes += copy.size;
+    reached.copies.push_back(copy);
+  }
+  for (SummedPart part : job.parts) {
+    part.memory = bytes_at(part.memory, part.size);
+    reached.parts.push_back(part);
+  }
+  if (job.kind == Kind::kHistogram) {
+    const auto* const data = static_cast<const std::byte*>(job.tensor.data());
+    reached.tensor = ConstTensorView(bytes_at(data, job.tensor.size_bytes()), job.tensor.dtype(),
+                                     job.tensor.shape());
+  }
+  return reached;
 }
 
 // ---- The copy thread ----
@@ -105,38 +198,48 @@ void SimDevice::Loop(const std::stop_token& stop) {
     return turn_ <= started_ && (!accelerator_.options_.copies_late || turn_ <= waited_last_);
   };
   while (accelerator_.changed_.wait(lock, stop, has_turn) && !stop.stop_requested()) {
-    // Nobody takes a copy away before it has ended.
-    Copy& copy = copies_.at(turn_++);
+    // Nobody takes a job away before it has ended.
+    Job& job = jobs_.at(turn_++);
     accelerator_.changed_.wait(lock, stop,
-                               [&] { return copy.behind.HasPassed() || accelerator_.is_lost_; });
+                               [&] { return job.behind.HasPassed() || accelerator_.is_lost_; });
+    accelerator_.Pause(lock, stop);
     if (stop.stop_requested()) return;
-    copy.error = Perform(copy, lock, stop);
-    copy.has_ended = true;
+    job.error = Perform(job, lock, stop);
+    accelerator_.Pause(lock, stop);
+    job.has_ended = true;
     accelerator_.changed_.notify_all();
   }
 }
 
-std::optional<Error> SimDevice::Perform(const Copy& copy, std::unique_lock<std::mutex>& lock,
+std::optional<Error> SimDevice::Perform(const Job& job, std::unique_lock<std::mutex>& lock,
                                         const std::stop_token& stop) {
   if (accelerator_.IsLostAtThisCopy()) return accelerator_.LostError();
-  // Kept until the end, should the memory be freed meanwhile.
-  const std::shared_ptr<std::byte> memory =
-      accelerator_.memory_.Find(copy.accelerator_address(), copy.size);
-  if (memory == nullptr) return NotCopied(copy);
-  std::byte* const target = copy.is_to_host ? copy.target : memory.get();
-  const std::byte* const source = copy.is_to_host ? memory.get() : copy.source;
-  const auto end = accelerator_.TakeLink(copy.size);
-  if (!copy.is_to_host) {
+  Reached reached;
+  try {
+    reached = Reach(job);  // should the memory have been freed meanwhile
+  } catch (const Error& error) {
+    return error;
+  }
+  const auto end = accelerator_.TakeLink(reached.link_bytes);
+  // Targets of the accelerator are poisoned now: what is before this job may still use them.
+  if (job.kind == Kind::kFromHost) {
     lock.unlock();
-    std::fill_n(target, copy.size, SimAccelerator::kPoison);
+    PoisonTargets(reached.copies);
     lock.lock();
   }
   accelerator_.changed_.wait_until(lock, stop, end, [this] { return accelerator_.is_lost_; });
   if (accelerator_.is_lost_) return accelerator_.LostError();
-  // An abandoned copy's host memory may be gone.
+  // An abandoned job's host memory may be gone.
   if (stop.stop_requested()) return std::nullopt;
   lock.unlock();
-  std::memcpy(target, source, copy.size);
+  if (job.kind == Kind::kToHost) PoisonFromFirstToLast(reached.copies);
+  for (const Copy& copy : reached.copies) std::memcpy(copy.target, copy.source, copy.size);
+  if (job.differing != nullptr) *job.differing = FirstDifferent(reached.parts);
+  if (job.totals != nullptr) {
+    Histogram histogram;
+    histogram.AddAll(reached.tensor);
+    *job.totals = histogram.totals();
+  }
   lock.lock();
   return std::nullopt;
 }

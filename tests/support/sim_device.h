@@ -1,5 +1,5 @@
-// SimDevice: what an Engine has of a simulated accelerator, a Device whose copies are done in order
-// on a thread of its own.
+// SimDevice: what an Engine has of a simulated accelerator, a Device whose work is done in order on
+// a thread of its own.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "device/device.h"
 #include "support/sim_accelerator.h"
@@ -25,42 +26,62 @@ class SimDevice final : public Device {
     return accelerator_.memory_.Owns(address);
   }
   // `stream` is null or a SimStream.
-  Ticket StartCopyToHost(std::span<std::byte> target, const std::byte* source,
-                         void* stream) override;
-  Ticket StartCopyFromHost(std::byte* target, std::span<const std::byte> source,
-                           void* stream) override;
+  Mark MarkStream(void* stream) override;
+  void ReleaseMark(Mark mark) noexcept override;
+  Ticket StartCopiesToHost(std::span<const Copy> copies, Mark behind) override;
+  Ticket StartCopiesFromHost(std::span<const Copy> copies, Mark behind) override;
+  Ticket StartCopiesWithin(std::span<const Copy> copies, Mark behind) override;
+  std::optional<Ticket> StartComparison(std::span<const SummedPart> parts,
+                                        std::size_t& differing) override;
+  std::optional<Ticket> StartHistogram(const ConstTensorView& tensor, HistogramTotals& totals,
+                                       Mark behind) override;
   // Throws kInternal for a ticket that was waited for before.
   void Wait(Ticket ticket) override;
+  std::byte* AllocateMemory(std::size_t size_bytes) override;
+  void FreeMemory(std::byte* memory) noexcept override { accelerator_.memory_.Free(memory); }
 
   // Throws kInvalidArgument for memory that is registered already.
   void RegisterHostMemory(std::span<std::byte> memory) override;
   void UnregisterHostMemory(std::span<std::byte> memory) noexcept override;
 
  private:
-  struct Copy {
-    // One of the two is an address of the accelerator.
-    std::byte* target = nullptr;
-    const std::byte* source = nullptr;
-    std::size_t size = 0;
-    bool is_to_host = false;
+  enum class Kind { kToHost, kFromHost, kWithin, kComparison, kHistogram };
+  // What one ticket stands for.
+  struct Job {
+    Kind kind = Kind::kToHost;
+    std::vector<Copy> copies;
+    std::vector<SummedPart> parts;
+    std::size_t* differing = nullptr;
+    ConstTensorView tensor;
+    HistogramTotals* totals = nullptr;
     SimStream::Event behind;
     bool has_waiter = false;
     bool has_ended = false;
     std::optional<Error> error;
-
-    const std::byte* accelerator_address() const { return is_to_host ? source : target; }
+  };
+  // Addresses of the accelerator, replaced by those of their bytes, which are kept.
+  struct Reached {
+    std::vector<Copy> copies;
+    std::vector<SummedPart> parts;
+    ConstTensorView tensor;
+    std::vector<std::shared_ptr<std::byte>> memory;
+    std::size_t link_bytes = 0;
   };
 
-  Ticket Start(Copy copy, void* stream);
-  Error NotCopied(const Copy& copy) const;
+  Ticket StartCopies(Kind kind, std::span<const Copy> copies, Mark behind);
+  Ticket Start(Job job, Mark behind);
+  // Throws kInvalidArgument for what is not within one block of the accelerator's memory.
+  Reached Reach(const Job& job) const;
   void Loop(const std::stop_token& stop);
-  // Does a copy whose turn it is; what went wrong, if anything did.  Unlocks while it copies.
-  std::optional<Error> Perform(const Copy& copy, std::unique_lock<std::mutex>& lock,
+  // Does a job whose turn it is; what went wrong, if anything did.  Unlocks while it copies.
+  std::optional<Error> Perform(const Job& job, std::unique_lock<std::mutex>& lock,
                                const std::stop_token& stop);
 
   SimAccelerator& accelerator_;
   // Guarded by the accelerator's mutex.
-  std::map<Ticket, Copy> copies_;  // those that were not waited for
+  std::map<Mark, SimStream::Event> marks_;
+  Mark mark_last_ = 0;
+  std::map<Ticket, Job> jobs_;  // those that were not waited for
   Ticket started_ = 0;
   Ticket turn_ = 1;         // the next that the thread takes
   Ticket waited_last_ = 0;  // the highest that somebody waits for, or has

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/check.h"
 #include "base/errno_error.h"
 #include "support/sim_handles.h"
 
@@ -30,6 +31,7 @@ bool Contains(const SimNode& directory, const SimNode* node) {
 // rename(2)'s rules; 0 or errno.
 int CheckRename(const SimPlace& from, const SimPlace& to) {
   if (!from.directory || !to.directory) return EBUSY;
+  if (from.node->device != to.directory->device) return EXDEV;
   if (Contains(*from.node, to.directory.get())) return EINVAL;
   if (!to.node) return 0;
   if (from.node->is_directory && !to.node->is_directory) return ENOTDIR;
@@ -72,9 +74,32 @@ std::vector<SimDisk> SimFileSystem::DisksAfterPowerCut(std::size_t limit) const 
   return state_->model.PossibleDisks(limit, state_->random);
 }
 
-void SimFileSystem::FailSync(std::uint64_t number) {
+bool SimFileSystem::MayBeLeft(const SimDisk& disk) const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->model.MayBeLeft(disk);
+}
+
+void SimFileSystem::FailSync(std::uint64_t number, AfterFailedSync after) {
   const std::lock_guard lock(state_->mutex);
   state_->syncs_before_failure = number;
+  state_->read_only_after_failure = after == AfterFailedSync::kReadOnly;
+}
+
+void SimFileSystem::MakeDrive(const std::string& directory) {
+  const std::lock_guard lock(state_->mutex);
+  const SimNodePtr node = FindExisting(state_->model, directory, "mount", IoDirection::kWrite).node;
+  WAYPOST_CHECK(node->is_directory);
+  state_->model.MakeDrive(*node);
+}
+
+SimTransferCounts SimFileSystem::transfers() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->transfers;
+}
+
+void SimFileSystem::TransferAtOnce() {
+  const std::lock_guard lock(state_->mutex);
+  state_->transfers_at_once = true;
 }
 
 void SimFileSystem::RemoveLocks() {
@@ -98,6 +123,11 @@ std::unique_ptr<DataFile> SimFileSystem::OpenData(const std::string& path) {
   return std::make_unique<SimDataFile>(*state_, FindFile(path), path, false);
 }
 
+std::unique_ptr<DataFile> SimFileSystem::OpenDataToWrite(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  return std::make_unique<SimDataFile>(*state_, FindFile(path), path, true);
+}
+
 std::unique_ptr<MappedFile> SimFileSystem::Map(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
   return std::make_unique<SimMappedFile>(FindFile(path)->live);
@@ -115,7 +145,7 @@ std::optional<FileStat> SimFileSystem::Stat(const std::string& path) {
   return FileStat{.size = place.node->live.size(),
                   .is_directory = place.node->is_directory,
                   .mtime_seconds = place.node->mtime_seconds,
-                  .device = 1,
+                  .device = place.node->device,
                   .inode = place.node->inode};
 }
 
@@ -136,7 +166,7 @@ void SimFileSystem::CreateDirectory(const std::string& path) {
   int errno_value = state_->model.Find(path, place);
   if (errno_value == 0 && place.node) errno_value = EEXIST;
   if (errno_value != 0) throw ErrnoError("mkdir", path, errno_value, IoDirection::kWrite);
-  state_->model.ChangeNames({{place.directory, place.name, state_->model.MakeNode(true)}});
+  state_->model.ChangeNames({{place.directory, place.name, state_->model.MakeDirectory(path)}});
 }
 
 void SimFileSystem::Rename(const std::string& from, const std::string& to) {
@@ -173,6 +203,24 @@ void SimFileSystem::CreateLink(const std::string& target, const std::string& pat
   const SimNodePtr node = state_->model.MakeNode(false);
   node->link_target = target;
   state_->model.ChangeNames({{place.directory, place.name, node}});
+}
+
+void SimFileSystem::CreateHardLink(const std::string& existing, const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  state_->CountOperation();
+  SimPlace from;
+  SimPlace to;
+  int errno_value = state_->model.Find(existing, from);
+  if (errno_value == 0 && !from.node) errno_value = ENOENT;
+  if (errno_value == 0 && from.node->is_directory) errno_value = EPERM;
+  if (errno_value == 0) errno_value = state_->model.Find(path, to);
+  if (errno_value == 0 && to.node) errno_value = EEXIST;
+  if (errno_value == 0 && from.node->device != to.directory->device) errno_value = EXDEV;
+  if (errno_value != 0) {
+    throw ErrnoError("link", fmt::format("{} to {}", path, existing), errno_value,
+                     IoDirection::kWrite);
+  }
+  state_->model.ChangeNames({{to.directory, to.name, from.node}});
 }
 
 std::optional<std::string> SimFileSystem::ReadLink(const std::string& path) {

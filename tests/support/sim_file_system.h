@@ -9,8 +9,11 @@
 //     Restore(after);
 //   }
 //
-// What may be lost is told in sim_model.h.  A failed sync is as Linux has it: the bytes will never
-// reach the disk, and the next sync says that all is well.
+// What may be lost is told in sim_model.h, what a failed sync does as well.
+//
+// A backend's transfers happen when they are waited for, in random order, also across files, some
+// of them short or interrupted.  Those in flight when the power goes may have reached the disk, in
+// part too, though nobody is told.
 //
 // Threads: any.  Locks are between opens, as flock's are; a new SimFileSystem holds none.
 #pragma once
@@ -38,7 +41,7 @@ class SimFileSystem final : public FileSystem {
   // The operation with this number, counted from 0 at this call, fails and changes nothing, and so
   // does every call after it.  Operations are the calls that change the disk: Create, CreateData,
   // Append, Sync, Reserve, DataSync, each write of a backend, CreateDirectory, Rename, Remove,
-  // CreateLink, SyncDirectory.
+  // CreateLink, CreateHardLink, SyncDirectory.
   void CutPowerAt(std::uint64_t operation);
   // Operations done since then, or since the beginning.
   std::uint64_t operations() const;
@@ -48,15 +51,28 @@ class SimFileSystem final : public FileSystem {
   // kinds of content, when that is at most `limit` disks; else a random choice of them.
   std::vector<SimDisk> DisksAfterPowerCut(std::size_t limit = kDisksMax) const;
 
-  // The sync with this number from now on (of a file or a directory) throws EIO; a file's unsynced
-  // bytes are lost by it.
-  void FailSync(std::uint64_t number);
+  // Whether this disk is one of them: of all that may be left, not of a choice.
+  bool MayBeLeft(const SimDisk& disk) const;
+
+  enum class AfterFailedSync {
+    kGoesOn,
+    kReadOnly,  // whatever would change the disk fails: a journal that cannot be written
+  };
+  // The sync with this number from now on (of a file or a directory) throws EIO.
+  void FailSync(std::uint64_t number, AfterFailedSync after = AfterFailedSync::kGoesOn);
+  // The directory is another drive's from now on: FileStat::device is, and no rename leads across.
+  void MakeDrive(const std::string& directory);
+  SimTransferCounts transfers() const;
+  // From now on a transfer of a backend is done, whole, when it is submitted; only that is told
+  // later.
+  void TransferAtOnce();
   // From now on Lock and TryLock say kUnsupported.
   void RemoveLocks();
 
   std::unique_ptr<WritableFile> Create(const std::string& path, CreateMode mode) override;
   std::unique_ptr<DataFile> CreateData(const std::string& path) override;
   std::unique_ptr<DataFile> OpenData(const std::string& path) override;
+  std::unique_ptr<DataFile> OpenDataToWrite(const std::string& path) override;
   std::unique_ptr<MappedFile> Map(const std::string& path) override;
   using FileSystem::MakeIoBackend;
   std::unique_ptr<IoBackend> MakeIoBackend(const IoBackendOptions& options) override;
@@ -66,6 +82,7 @@ class SimFileSystem final : public FileSystem {
   void Rename(const std::string& from, const std::string& to) override;
   void Remove(const std::string& path) override;
   void CreateLink(const std::string& target, const std::string& path) override;
+  void CreateHardLink(const std::string& existing, const std::string& path) override;
   std::optional<std::string> ReadLink(const std::string& path) override;
   void SyncDirectory(const std::string& path) override;
   LockResult Lock(const std::string& path) override;

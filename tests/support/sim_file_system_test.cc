@@ -6,6 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <compare>
+#include <set>
 #include <thread>
 
 #include "base/bytes.h"
@@ -129,6 +132,62 @@ TEST(SimFileSystem, CompletionsComeInAnotherOrderThanSubmissions) {
   EXPECT_FALSE(std::is_sorted(results.tags.begin(), results.tags.end()));
 }
 
+// Each thread writes three files through a ring of its own.
+void WriteThreeFiles(SimFileSystem& fs, const std::string& name) {
+  Results results;
+  std::vector<std::unique_ptr<DataFile>> files;
+  for (const char* const number : {"1", "2", "3"}) files.push_back(fs.CreateData(name + number));
+  const std::string window(1000, 'w');
+  IoRing ring(fs.MakeIoBackend());
+  for (std::uint64_t tag = 0; tag < 300; ++tag) {
+    ring.Write(*files[tag % 3], AsBytes(window), tag * window.size(), results, tag);
+  }
+  while (ring.WaitOne()) {
+  }
+  EXPECT_EQ(results.errors, std::vector<int>(300, 0));
+}
+
+TEST(SimFileSystem, TransfersOvertakeThoseOfOtherFilesOnEveryThread) {
+  SimFileSystem fs(TestSeed());
+  {
+    std::vector<std::jthread> threads;
+    for (const char* const name : {"/a", "/b", "/c"}) {
+      threads.emplace_back([&fs, name] { WriteThreeFiles(fs, name); });
+    }
+  }
+  const SimTransferCounts counts = fs.transfers();
+  EXPECT_GE(counts.whole, 900U);
+  EXPECT_GT(counts.shortened, 0U);
+  EXPECT_GT(counts.interrupted, 0U);
+  EXPECT_GT(counts.overtook_others, 300U);
+  EXPECT_GE(counts.overtook, counts.overtook_others);
+  EXPECT_GE(counts.in_flight_most, 16U);
+  EXPECT_EQ(counts.in_flight, 0U);
+  EXPECT_EQ(counts.backends_busy, 0U);
+}
+
+TEST(SimFileSystem, WhatIsInFlightWhenThePowerGoesMayBeOnTheDisk) {
+  std::set<std::string> contents;
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    SimFileSystem fs(TestSeed() + i);
+    const auto data = fs.CreateData("/data");
+    fs.SyncDirectory("/");
+    fs.CutPowerAt(0);
+    Results results;
+    IoRing ring(fs.MakeIoBackend());
+    ring.Write(*data, AsBytes("x"), 0, results, 0);
+    while (ring.WaitOne()) {
+    }
+    EXPECT_THAT(results.errors, ElementsAre(EIO));
+    ring.Write(*data, AsBytes("y"), 0, results, 1);  // there is no power
+    while (ring.WaitOne()) {
+    }
+    for (const SimDisk& disk : fs.DisksAfterPowerCut()) contents.insert(*disk.Find("/data"));
+  }
+  EXPECT_THAT(contents, ::testing::IsSupersetOf({"", "x"}));
+  EXPECT_THAT(contents, testing::Not(testing::Contains("y")));
+}
+
 TEST(SimFileSystem, SomeTransfersAreShortAndSomeInterrupted) {
   SimFileSystem fs(TestSeed());
   const auto data = fs.CreateData("/data");
@@ -163,21 +222,79 @@ TEST(SimFileSystem, ABufferReusedTooEarlyShowsAsWrongBytes) {
   EXPECT_EQ(ReadFile(fs, "/data", 100), std::string(100, 'b'));
 }
 
-TEST(SimFileSystem, AFailedSyncLosesTheBytesThoughTheNextOneSucceeds) {
-  SimFileSystem fs(TestSeed());
-  fs.FailSync(1);
-  const auto file = fs.Create("/file", CreateMode::kExclusive);
-  fs.SyncDirectory("/");
-  file->Append(AsBytes("lost"));
-  EXPECT_EQ(MessageOf([&] { file->Sync(); }), "fsync /file: Input/output error");
-  EXPECT_NO_THROW(file->Sync());
-  EXPECT_EQ(ReadFile(fs, "/file", 100), "lost") << "readers still see them";
-  file->Append(AsBytes("kept"));
-  file->Sync();
-  const std::string zeros_and_kept = std::string(4, '\0') + "kept";
-  for (const SimDisk& disk : fs.DisksAfterPowerCut()) {
-    EXPECT_THAT(disk.Find("/file"), Pointee(zeros_and_kept));
+// What became of "new" over "old" when its sync failed, the next one succeeded, and the power went.
+struct FailedSync {
+  std::string read;    // between the two syncs
+  std::string stored;  // after the power cut
+  friend auto operator<=>(const FailedSync&, const FailedSync&) = default;
+};
+
+// For GoogleTest.
+void PrintTo(const FailedSync& outcome, std::ostream* stream) {
+  *stream << "read " << outcome.read << ", stored " << outcome.stored;
+}
+
+FailedSync OverwriteWithFailedSync(std::uint64_t seed) {
+  SimDisk old;
+  old.files["/file"] = std::make_shared<const std::string>("old");
+  SimFileSystem fs(old, seed);
+  fs.FailSync(0);
+  const auto data = fs.OpenDataToWrite("/file");
+  IoRing ring(fs.MakeIoBackend());
+  Results results;
+  ring.Write(*data, AsBytes("new"), 0, results, 0);
+  while (ring.WaitOne()) {
   }
+  EXPECT_EQ(MessageOf([&] { data->DataSync(); }), "fdatasync /file: Input/output error");
+  FailedSync outcome = {.read = ReadFile(fs, "/file", 100), .stored = ""};
+  EXPECT_NO_THROW(data->DataSync());
+  for (const SimDisk& disk : fs.DisksAfterPowerCut()) outcome.stored = *disk.Find("/file");
+  return outcome;
+}
+
+TEST(SimFileSystem, AFailedSyncMayLoseTheBytesThoughTheNextOneSucceeds) {
+  std::set<FailedSync> outcomes;
+  for (std::uint64_t i = 0; i < 200; ++i) outcomes.insert(OverwriteWithFailedSync(TestSeed() + i));
+  EXPECT_THAT(outcomes, ::testing::IsSupersetOf({FailedSync{.read = "new", .stored = "old"},
+                                                 FailedSync{.read = "old", .stored = "old"},
+                                                 FailedSync{.read = "new", .stored = "new"}}));
+  EXPECT_THAT(outcomes,
+              testing::Not(testing::Contains(FailedSync{.read = "old", .stored = "new"})));
+}
+
+TEST(SimFileSystem, AFailedSyncOfAnExtensionLeavesItsSize) {
+  std::set<std::string> stored;
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    SimFileSystem fs(TestSeed() + i);
+    fs.FailSync(1);
+    const auto file = fs.Create("/file", CreateMode::kExclusive);
+    fs.SyncDirectory("/");
+    file->Append(AsBytes("lost"));
+    EXPECT_EQ(MessageOf([&] { file->Sync(); }), "fsync /file: Input/output error");
+    file->Append(AsBytes("kept"));
+    file->Sync();
+    for (const SimDisk& disk : fs.DisksAfterPowerCut()) stored.insert(*disk.Find("/file"));
+  }
+  EXPECT_THAT(stored, ElementsAre(std::string(4, '\0') + "kept", "lostkept"));
+}
+
+TEST(SimFileSystem, MayBeReadOnlyAfterAFailedSync) {
+  SimFileSystem fs(TestSeed());
+  WriteFile(fs, "/file", "content");
+  const auto data = fs.CreateData("/data");
+  fs.FailSync(0, SimFileSystem::AfterFailedSync::kReadOnly);
+  EXPECT_EQ(MessageOf([&] { fs.SyncDirectory("/"); }), "sync directory /: Input/output error");
+  EXPECT_EQ(CodeOf([&] { fs.SyncDirectory("/"); }), Code::kUnavailable);
+  EXPECT_EQ(CodeOf([&] { fs.Rename("/file", "/other"); }), Code::kUnavailable);
+  EXPECT_EQ(CodeOf([&] { fs.Create("/new", CreateMode::kTruncate); }), Code::kUnavailable);
+  Results results;
+  IoRing ring(fs.MakeIoBackend());
+  ring.Write(*data, AsBytes("x"), 0, results, 0);
+  while (ring.WaitOne()) {
+  }
+  EXPECT_THAT(results.errors, ElementsAre(EROFS));
+  EXPECT_EQ(ReadFile(fs, "/file", 100), "content");
+  EXPECT_FALSE(fs.power_is_off());
 }
 
 TEST(SimFileSystem, AFailedDirectorySyncLeavesTheNamesUnsettled) {
@@ -188,6 +305,23 @@ TEST(SimFileSystem, AFailedDirectorySyncLeavesTheNamesUnsettled) {
   const std::vector<SimDisk> disks = fs.DisksAfterPowerCut();
   EXPECT_TRUE(std::any_of(disks.begin(), disks.end(),
                           [](const SimDisk& disk) { return disk.Find("/file") == nullptr; }));
+}
+
+TEST(SimFileSystem, ADirectoryCanBeAnotherDrive) {
+  SimFileSystem fs(TestSeed());
+  CreateDirectories(fs, "/drive/below");
+  fs.MakeDrive("/drive");
+  WriteFile(fs, "/file", "");
+  WriteFile(fs, "/drive/below/file", "");
+  fs.CreateLink("/drive/below/file", "/link");
+  const std::uint64_t device = fs.Stat("/drive")->device;
+  EXPECT_NE(fs.Stat("/")->device, device);
+  EXPECT_NE(fs.Stat("/file")->device, device);
+  EXPECT_EQ(fs.Stat("/drive/below/file")->device, device);
+  EXPECT_EQ(fs.Stat("/link")->device, device);
+  EXPECT_THAT(MessageOf([&] { fs.Rename("/file", "/drive/file"); }),
+              testing::HasSubstr("Invalid cross-device link"));
+  EXPECT_NO_THROW(fs.Rename("/drive/below/file", "/drive/file"));
 }
 
 TEST(SimFileSystem, LocksAreGoneAfterThePowerCut) {

@@ -14,7 +14,7 @@ namespace {
 void SyncFile(SimState& state, SimNode& node, const char* operation, const std::string& path) {
   state.CountOperation();
   if (state.NextSyncFails()) {
-    state.model.ForgetUnsynced(node);
+    state.model.FailSync(node, state.random);
     throw ErrnoError(operation, path, EIO, IoDirection::kWrite);
   }
   state.model.Sync(node);
@@ -26,7 +26,14 @@ class SimBackend final : public IoBackend {
 
   void Submit(const IoRequest& request) override {
     WAYPOST_CHECK(pending_.size() < depth_);
-    pending_.push_back(request);
+    const std::lock_guard lock(state_.mutex);
+    SimTransferCounts& counts = state_.transfers;
+    counts.in_flight_most = std::max(counts.in_flight_most, ++counts.in_flight);
+    if (pending_.empty()) {
+      counts.backends_busy_most = std::max(counts.backends_busy_most, ++counts.backends_busy);
+    }
+    pending_.push_back({request, next_number_++, !state_.power_is_off, std::nullopt});
+    if (state_.transfers_at_once) pending_.back().result = Transfer(pending_.back(), request.size);
   }
 
   std::size_t Wait(std::span<IoCompletion> completions) override {
@@ -35,9 +42,13 @@ class SimBackend final : public IoBackend {
     std::shuffle(pending_.begin(), pending_.end(), state_.random);
     const std::size_t count = 1 + state_.random() % std::min(pending_.size(), completions.size());
     for (std::size_t i = 0; i < count; ++i) {
-      completions[i] = {pending_.back().tag, Complete(pending_.back())};
+      const Pending ended = pending_.back();
       pending_.pop_back();
+      CountOvertaken(ended);
+      completions[i] = {ended.request.tag, ended.result ? *ended.result : Complete(ended)};
     }
+    state_.transfers.in_flight -= count;
+    if (pending_.empty()) --state_.transfers.backends_busy;
     return count;
   }
 
@@ -55,23 +66,57 @@ class SimBackend final : public IoBackend {
   std::string_view name() const noexcept override { return "sim"; }
 
  private:
-  std::int64_t Complete(const IoRequest& request) {
+  struct Pending {
+    IoRequest request;
+    std::uint64_t number = 0;            // in the order of Submit
+    bool had_power = true;               // when it was submitted
+    std::optional<std::int64_t> result;  // of one that was done then
+  };
+
+  void CountOvertaken(const Pending& ended) {
+    bool overtook = false;
+    bool overtook_other = false;
+    for (const Pending& other : pending_) {
+      if (other.number > ended.number) continue;
+      overtook = true;
+      overtook_other = overtook_other || other.request.file != ended.request.file;
+    }
+    state_.transfers.overtook += overtook ? 1U : 0U;
+    state_.transfers.overtook_others += overtook_other ? 1U : 0U;
+  }
+
+  std::int64_t Complete(const Pending& pending) {
+    const IoRequest& request = pending.request;
+    const auto chance = state_.random() % 8;
+    if (chance == 0) {
+      ++state_.transfers.interrupted;
+      return -EINTR;
+    }
+    const bool is_short = chance == 1 && request.size > 1;
+    return Transfer(pending, is_short ? 1 + state_.random() % (request.size - 1) : request.size);
+  }
+
+  // Of `size` bytes of what was asked for.
+  std::int64_t Transfer(const Pending& pending, std::size_t size) {
+    const IoRequest& request = pending.request;
     auto* const file = dynamic_cast<SimDataFile*>(request.file);
     WAYPOST_CHECK(file != nullptr);
-    const auto chance = state_.random() % 8;
-    if (chance == 0) return -EINTR;
-    const bool is_short = chance == 1 && request.size > 1;
     try {
-      return file->Transfer(request,
-                            is_short ? 1 + state_.random() % (request.size - 1) : request.size);
+      const std::int64_t result = file->Transfer(request, size);
+      ++(size < request.size ? state_.transfers.shortened : state_.transfers.whole);
+      return result;
     } catch (const PowerCut&) {
+      if (pending.had_power && state_.random() % 2 == 0) file->LeaveUnfinished(request, size);
       return -EIO;
+    } catch (const Error&) {
+      return -EROFS;
     }
   }
 
   SimState& state_;
   const std::size_t depth_;
-  std::vector<IoRequest> pending_;
+  std::vector<Pending> pending_;
+  std::uint64_t next_number_ = 0;
 };
 
 }  // namespace
@@ -149,6 +194,11 @@ std::int64_t SimDataFile::Transfer(const IoRequest& request, std::size_t size) {
   size = std::min<std::size_t>(size, node_->live.size() - request.offset);
   std::memcpy(request.data, node_->live.data() + request.offset, size);
   return static_cast<std::int64_t>(size);
+}
+
+void SimDataFile::LeaveUnfinished(const IoRequest& request, std::size_t size) {
+  if (request.kind != IoRequest::Kind::kWrite || !is_writable_) return;
+  state_.model.Write(*node_, request.offset, {request.data, size});
 }
 
 std::unique_ptr<IoBackend> MakeSimBackend(SimState& state, std::size_t depth) {

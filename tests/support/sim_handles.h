@@ -59,6 +59,8 @@ class SimDataFile final : public DataFile {
 
   // For the backend; requires the mutex to be held.  Bytes transferred or -errno.
   std::int64_t Transfer(const IoRequest& request, std::size_t size);
+  // For the backend, of a write that was in flight when the power went: so much may be on the disk.
+  void LeaveUnfinished(const IoRequest& request, std::size_t size);
 
  private:
   SimState& state_;

@@ -74,6 +74,11 @@ std::map<std::uintptr_t, std::shared_ptr<SimMemory::Block>>::const_iterator SimM
   return address - found->first < found->second->size() ? found : blocks_.end();
 }
 
+std::size_t SimMemory::used_bytes() const {
+  const std::scoped_lock lock(mutex_);
+  return used_bytes_;
+}
+
 bool SimMemory::Owns(const void* address) const noexcept {
   const std::scoped_lock lock(mutex_);
   return BlockOf(reinterpret_cast<std::uintptr_t>(address)) != blocks_.end();

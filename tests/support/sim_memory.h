@@ -31,6 +31,7 @@ class SimMemory {
   // Requires: `address` came from Allocate() and was not freed yet.
   void Free(const std::byte* address) noexcept;
 
+  std::size_t used_bytes() const;
   bool Owns(const void* address) const noexcept;
   // The bytes behind `size` addresses, which stay as long as the result, freed or not.  Null unless
   // all of them lie in one block of memory.

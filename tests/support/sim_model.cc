@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "support/sim_power_cut.h"
+#include "support/sim_verdict.h"
 
 namespace waypost {
 namespace {
@@ -33,11 +36,24 @@ void SettleNames(SimNode& directory) {
   }
 }
 
+void SetDevice(SimNode& node, std::uint64_t device) {
+  node.device = device;
+  for (const auto& [name, child] : node.live_names) SetDevice(*child, device);
+}
+
+// What a write that never reaches the disk leaves of itself: the size, if it made the file longer.
+std::optional<SimChange> SizeOf(const SimChange& write, std::uint64_t size_before) {
+  const std::uint64_t end = write.offset + write.bytes.size();
+  if (end <= size_before) return std::nullopt;
+  return SimChange{.is_resize = true, .offset = end, .bytes = ""};
+}
+
 }  // namespace
 
 SimModel::SimModel() : root_(std::make_shared<SimNode>()) {
   root_->is_directory = true;
   root_->inode = 1;
+  root_->device = 1;
 }
 
 SimModel::SimModel(const SimDisk& disk) : SimModel() {
@@ -45,8 +61,9 @@ SimModel::SimModel(const SimDisk& disk) : SimModel() {
     SimPlace place;
     WAYPOST_CHECK(Find(path, place) == 0 && place.directory && !place.node);
     place.directory->live_names[place.name] = node;
+    node->device = place.directory->device;
   };
-  for (const std::string& path : disk.directories) add(path, MakeNode(true));
+  for (const std::string& path : disk.directories) add(path, MakeDirectory(path));
   for (const auto& [path, content] : disk.files) {
     const SimNodePtr node = MakeNode(false);
     node->durable = content;
@@ -85,6 +102,15 @@ SimNodePtr SimModel::MakeNode(bool is_directory) {
   return node;
 }
 
+SimNodePtr SimModel::MakeDirectory(const std::string& path) {
+  SimNodePtr node = MakeNode(true);
+  std::string name;
+  for (const std::string& component : Components(path)) name += "/" + component;
+  // Away from the numbers of files, which count from 2.
+  node->inode = std::hash<std::string>()(name) | std::uint64_t{1} << 63;
+  return node;
+}
+
 void SimModel::Write(SimNode& file, std::uint64_t offset, std::span<const std::byte> bytes) {
   file.unsynced.push_back(
       {.is_resize = false, .offset = offset, .bytes = std::string(AsText(bytes))});
@@ -107,10 +133,24 @@ void SimModel::Sync(SimNode& file) {
   file.unsynced.clear();
 }
 
-void SimModel::ForgetUnsynced(SimNode& file) { file.unsynced.clear(); }
+void SimModel::FailSync(SimNode& file, std::mt19937_64& random) {
+  const bool loses_all = random() % 2 == 0;
+  std::vector<SimChange> kept;
+  std::string content = *file.durable;  // with what may still be written
+  for (SimChange& change : file.unsynced) {
+    const bool is_lost = !change.is_resize && (loses_all || random() % 2 == 0);
+    std::optional<SimChange> left = is_lost ? SizeOf(change, content.size()) : std::move(change);
+    if (!left) continue;
+    ApplySimChange(*left, content);
+    kept.push_back(*std::move(left));
+  }
+  file.unsynced = std::move(kept);
+  if (random() % 2 == 0) file.live = std::move(content);  // its pages were evicted
+}
 
 void SimModel::ChangeNames(SimNameChange change) {
   for (const SimNameEdit& edit : change) {
+    if (edit.node && edit.node->device == 0) edit.node->device = edit.directory->device;
     ApplySimNameEdit(edit, edit.directory->live_names);
     edit.directory->mtime_seconds = Tick();
   }
@@ -137,8 +177,14 @@ void SimModel::SyncNames(const SimNodePtr& directory) {
   journal_ = std::move(rest);
 }
 
+void SimModel::MakeDrive(SimNode& directory) { SetDevice(directory, next_device_++); }
+
 std::vector<SimDisk> SimModel::PossibleDisks(std::size_t limit, std::mt19937_64& random) const {
-  return SimPowerCut(root_, journal_, random).Disks(limit);
+  return SimPowerCut(root_, journal_, limit, random).Disks();
+}
+
+bool SimModel::MayBeLeft(const SimDisk& disk) const {
+  return SimVerdict(root_, journal_).MayBeLeft(disk);
 }
 
 double SimModel::Tick() noexcept { return now_seconds_ += 0.001; }

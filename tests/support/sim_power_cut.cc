@@ -4,13 +4,17 @@
 #include <cstring>
 #include <set>
 
+#include "base/units.h"
 #include "io/file_system.h"
 
 namespace waypost {
 namespace {
 
 constexpr std::uint64_t kSectorBytes = 512;
-constexpr std::size_t kTornContents = 3;        // random ones, besides the corners
+constexpr std::uint64_t kTornPieces = 64;  // that a write is lost in, at most
+// Random contents of a file, besides the corners: so many, or this part of the disks asked for.
+constexpr std::size_t kTornContentsMin = 3;
+constexpr std::size_t kDisksPerTornContent = 16;
 constexpr std::size_t kJournalExhaustive = 10;  // 2^n choices of names are looked at
 constexpr std::size_t kTriesPerDisk = 4;        // before the random choice counts as used up
 
@@ -30,6 +34,23 @@ SimChange CutAtSector(SimChange change, std::mt19937_64& random) {
   return change;
 }
 
+// Any of the write's sectors; of a large one any of its runs of sectors.
+void ApplyScattered(const SimChange& write, std::string& content, std::mt19937_64& random) {
+  const std::uint64_t end = write.offset + write.bytes.size();
+  const std::uint64_t piece_bytes =
+      AlignUp(std::max<std::uint64_t>(write.bytes.size() / kTornPieces, 1), kSectorBytes);
+  for (std::uint64_t begin = write.offset; begin < end;) {
+    const std::uint64_t next = std::min(end, AlignDown(begin, kSectorBytes) + piece_bytes);
+    if (random() % 2 == 0) {
+      ApplySimChange({.is_resize = false,
+                      .offset = begin,
+                      .bytes = write.bytes.substr(begin - write.offset, next - begin)},
+                     content);
+    }
+    begin = next;
+  }
+}
+
 std::string Torn(const SimNode& file, std::mt19937_64& random) {
   std::string content = *file.durable;
   std::uint64_t size = content.size();
@@ -37,15 +58,21 @@ std::string Torn(const SimNode& file, std::mt19937_64& random) {
   for (const SimChange& change : file.unsynced) {
     size = change.is_resize ? change.offset : std::max(size, change.offset + change.bytes.size());
     sizes.push_back(size);
-    const auto fate = random() % 3;
+    const auto fate = random() % 4;
     if (fate == 0) continue;
-    ApplySimChange(fate == 1 && !change.is_resize ? CutAtSector(change, random) : change, content);
+    if (fate == 1 && !change.is_resize) {
+      ApplyScattered(change, content, random);
+    } else {
+      ApplySimChange(fate == 2 && !change.is_resize ? CutAtSector(change, random) : change,
+                     content);
+    }
   }
   content.resize(sizes[random() % sizes.size()]);
   return content;
 }
 
-std::vector<SimContent> PossibleContents(const SimNode& file, std::mt19937_64& random) {
+std::vector<SimContent> PossibleContents(const SimNode& file, std::size_t torn,
+                                         std::mt19937_64& random) {
   if (file.unsynced.empty()) return {file.durable};
   std::string kept = *file.durable;
   std::string sizes_only = *file.durable;
@@ -56,7 +83,7 @@ std::vector<SimContent> PossibleContents(const SimNode& file, std::mt19937_64& r
   sizes_only.resize(kept.size());
   std::vector<std::string> all = {kept, *file.durable, sizes_only,
                                   kept.substr(0, file.durable->size())};
-  for (std::size_t i = 0; i < kTornContents; ++i) all.push_back(Torn(file, random));
+  for (std::size_t i = 0; i < torn; ++i) all.push_back(Torn(file, random));
 
   std::vector<SimContent> contents;
   for (std::string& content : all) {
@@ -102,9 +129,39 @@ void AddEarlierChanges(const std::vector<SimNameChange>& journal, std::vector<bo
   }
 }
 
+std::map<const SimNode*, SimNames> ChangedSimNames(const std::vector<SimNameChange>& journal,
+                                                   const std::vector<bool>& chosen) {
+  std::map<const SimNode*, SimNames> changed;
+  for (std::size_t i = 0; i < journal.size(); ++i) {
+    if (!chosen[i]) continue;
+    for (const SimNameEdit& edit : journal[i]) {
+      const SimNode* const directory = edit.directory.get();
+      ApplySimNameEdit(edit,
+                       changed.try_emplace(directory, directory->durable_names).first->second);
+    }
+  }
+  return changed;
+}
+
+void VisitSimNames(const SimNodePtr& root, const std::map<const SimNode*, SimNames>& changed,
+                   const std::function<void(const std::string& path, const SimNode& node)>& visit) {
+  std::vector<std::pair<std::string, const SimNode*>> open = {{"", root.get()}};
+  while (!open.empty()) {
+    const auto [path, directory] = open.back();
+    open.pop_back();
+    const auto found = changed.find(directory);
+    const SimNames& children = found == changed.end() ? directory->durable_names : found->second;
+    for (const auto& [name, node] : children) {
+      const std::string child = JoinPath(path + "/", name);
+      visit(child, *node);
+      if (node->is_directory) open.emplace_back(child, node.get());
+    }
+  }
+}
+
 SimPowerCut::SimPowerCut(const SimNodePtr& root, const std::vector<SimNameChange>& journal,
-                         std::mt19937_64& random)
-    : root_(root), journal_(journal), random_(random) {
+                         std::size_t limit, std::mt19937_64& random)
+    : root_(root), journal_(journal), limit_(limit), random_(random) {
   CollectFiles(*root_);
   for (const SimNameChange& change : journal_) {
     for (const SimNameEdit& edit : change) {
@@ -114,10 +171,10 @@ SimPowerCut::SimPowerCut(const SimNodePtr& root, const std::vector<SimNameChange
   ChooseNames();
 }
 
-std::vector<SimDisk> SimPowerCut::Disks(std::size_t limit) {
+std::vector<SimDisk> SimPowerCut::Disks() {
   AddDisk(Chosen(journal_.size(), true), AllContents(true));
   AddDisk(Chosen(journal_.size(), false), AllContents(false));
-  if (!AddEveryDisk(limit)) AddRandomDisks(limit);
+  if (!AddEveryDisk()) AddRandomDisks();
   return std::move(disks_);
 }
 
@@ -134,7 +191,8 @@ void SimPowerCut::AddFile(const SimNodePtr& node) {
   }
   const bool known = std::any_of(files_.begin(), files_.end(),
                                  [&](const File& file) { return file.node == node.get(); });
-  if (!known) files_.push_back({node.get(), PossibleContents(*node, random_)});
+  const std::size_t torn = std::max(kTornContentsMin, limit_ / kDisksPerTornContent);
+  if (!known) files_.push_back({node.get(), PossibleContents(*node, torn, random_)});
 }
 
 // Every choice that holds, with each change, the earlier changes of its names.
@@ -187,34 +245,17 @@ SimPowerCut::Contents SimPowerCut::RandomContents() {
 }
 
 SimDisk SimPowerCut::MakeDisk(const Chosen& names, const Contents& contents) const {
-  std::map<const SimNode*, SimNames> changed;  // the directories that the chosen changes touch
-  for (std::size_t i = 0; i < journal_.size(); ++i) {
-    if (!names[i]) continue;
-    for (const SimNameEdit& edit : journal_[i]) {
-      const SimNode* const directory = edit.directory.get();
-      ApplySimNameEdit(edit,
-                       changed.try_emplace(directory, directory->durable_names).first->second);
-    }
-  }
   SimDisk disk;
-  std::vector<std::pair<std::string, const SimNode*>> open = {{"", root_.get()}};
-  while (!open.empty()) {
-    const auto [path, directory] = open.back();
-    open.pop_back();
-    const auto found = changed.find(directory);
-    const SimNames& children = found == changed.end() ? directory->durable_names : found->second;
-    for (const auto& [name, node] : children) {
-      const std::string child = JoinPath(path + "/", name);
-      if (node->is_directory) {
-        disk.directories.insert(child);
-        open.emplace_back(child, node.get());
-      } else if (!node->link_target.empty()) {
-        disk.links[child] = node->link_target;
-      } else {
-        disk.files[child] = ContentOf(node.get(), contents);
-      }
-    }
-  }
+  VisitSimNames(root_, ChangedSimNames(journal_, names),
+                [&](const std::string& path, const SimNode& node) {
+                  if (node.is_directory) {
+                    disk.directories.insert(path);
+                  } else if (!node.link_target.empty()) {
+                    disk.links[path] = node.link_target;
+                  } else {
+                    disk.files[path] = ContentOf(&node, contents);
+                  }
+                });
   return disk;
 }
 
@@ -231,14 +272,14 @@ void SimPowerCut::AddDisk(const Chosen& names, const Contents& contents) {
   }
 }
 
-// False when there are more than `limit` combinations.
-bool SimPowerCut::AddEveryDisk(std::size_t limit) {
+// False when there are more than `limit_` combinations.
+bool SimPowerCut::AddEveryDisk() {
   std::uint64_t combinations = 1;
   for (const File& file : files_) {
     combinations *= file.contents.size();
-    if (combinations > limit) return false;
+    if (combinations > limit_) return false;
   }
-  if (names_.empty() || combinations * names_.size() > limit) return false;
+  if (names_.empty() || combinations * names_.size() > limit_) return false;
   for (const Chosen& names : names_) {
     for (std::uint64_t number = 0; number < combinations; ++number) {
       AddDisk(names, ContentsNumber(number));
@@ -247,8 +288,8 @@ bool SimPowerCut::AddEveryDisk(std::size_t limit) {
   return true;
 }
 
-void SimPowerCut::AddRandomDisks(std::size_t limit) {
-  for (std::size_t i = 0; i < kTriesPerDisk * limit && disks_.size() < limit; ++i) {
+void SimPowerCut::AddRandomDisks() {
+  for (std::size_t i = 0; i < kTriesPerDisk * limit_ && disks_.size() < limit_; ++i) {
     AddDisk(RandomNames(), RandomContents());
   }
 }

@@ -1,5 +1,6 @@
 // The simulated disk loses what a real one may lose, and nothing else: each rule of sim_model.h by
 // a small history of calls, and all that is found on the disks after it.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -117,6 +118,47 @@ TEST_F(SimPowerCutTest, AnOverwriteTearsOnlyAtSectors) {
   EXPECT_TRUE(is_torn);
 }
 
+TEST_F(SimPowerCutTest, AnyOfTheSectorsOfAWriteMayBeLost) {
+  SimModel model;
+  const SimNodePtr file = model.MakeNode(false);
+  SimPlace place;
+  ASSERT_EQ(model.Find("/file", place), 0);
+  model.ChangeNames({{place.directory, place.name, file}});
+  model.SyncNames(place.directory);
+  model.Write(*file, 0, AsBytes(std::string(4096, 'a')));
+  model.Sync(*file);
+  model.Write(*file, 0, AsBytes(std::string(4096, 'b')));
+  std::mt19937_64 random(TestSeed());
+  std::size_t borders_most = 0;
+  for (int i = 0; i < 50; ++i) {
+    for (const SimDisk& disk : model.PossibleDisks(64, random)) {
+      borders_most = std::max(borders_most, Borders(*disk.Find("/file")).size());
+    }
+  }
+  EXPECT_GE(borders_most, 4U) << "more than one end cut off";
+}
+
+TEST_F(SimPowerCutTest, BytesAndSizeOfAnExtensionAreKeptOrLostByThemselves) {
+  const auto file = fs_.Create("/file", CreateMode::kExclusive);
+  fs_.SyncDirectory("/");
+  file->Append(AsBytes("A"));
+  file->Append(AsBytes("B"));
+  const Names contents = PossibleContents("/file");
+  const std::string zero(1, '\0');
+  EXPECT_THAT(contents, Contains(zero + zero)) << "the size without the bytes";
+  EXPECT_THAT(contents, Contains("A")) << "the bytes without all of the size";
+  EXPECT_THAT(contents, Contains(zero + "B"));
+}
+
+TEST_F(SimPowerCutTest, APreallocationSurvivesWithZerosOrDoesNot) {
+  const auto file = fs_.CreateData("/file");
+  fs_.SyncDirectory("/");
+  file->Reserve(3);
+  EXPECT_THAT(PossibleContents("/file"), UnorderedElementsAre("", std::string(3, '\0')));
+  file->DataSync();
+  EXPECT_THAT(PossibleContents("/file"), UnorderedElementsAre(std::string(3, '\0')));
+}
+
 TEST_F(SimPowerCutTest, EachUnsyncedWriteIsKeptOrLostByItself) {
   const auto file = fs_.Create("/file", CreateMode::kExclusive);
   fs_.SyncDirectory("/");
@@ -230,7 +272,7 @@ TEST_F(SimPowerCutTest, TheSyncOfADirectorySettlesNoOther) {
 }
 
 TEST_F(SimPowerCutTest, TheFirstDisksHaveEverythingKeptAndEverythingLost) {
-  for (int i = 0; i < 20; ++i) WriteFile("/" + std::to_string(i), "content", false);
+  for (int i = 0; i < 20; ++i) WriteFile(fmt::format("/{}", i), "content", false);
   const std::vector<SimDisk> disks = fs_.DisksAfterPowerCut(50);
   EXPECT_THAT(disks, SizeIs(AllOf(Ge(2), Le(50))));
   EXPECT_EQ(disks[0].files.size(), 20U);

@@ -18,6 +18,19 @@ class PowerCut : public Error {
   PowerCut() : Error(Code::kUnavailable, "simulated power cut") {}
 };
 
+// What the backends of one simulated disk have done so far.
+struct SimTransferCounts {
+  std::uint64_t whole = 0;
+  std::uint64_t shortened = 0;
+  std::uint64_t interrupted = 0;
+  std::uint64_t overtook = 0;         // ended before one that its backend was given earlier
+  std::uint64_t overtook_others = 0;  // the same, of another file
+  std::size_t in_flight = 0;
+  std::size_t in_flight_most = 0;
+  std::size_t backends_busy = 0;  // with a transfer in flight
+  std::size_t backends_busy_most = 0;
+};
+
 struct SimState {
   SimState(SimModel the_model, std::uint64_t seed) : model(std::move(the_model)), random(seed) {}
 
@@ -28,6 +41,9 @@ struct SimState {
   // Before each call that changes something; this is where the power fails.
   void CountOperation() {
     CheckPower();
+    if (is_read_only) {
+      throw Error(Code::kUnavailable, "simulated disk: it is read-only since a sync failed");
+    }
     if (cut_at && operations >= *cut_at) {
       power_is_off = true;
       lock_released.notify_all();
@@ -40,6 +56,7 @@ struct SimState {
     if (!syncs_before_failure) return false;
     if ((*syncs_before_failure)-- > 0) return false;
     syncs_before_failure.reset();
+    is_read_only = read_only_after_failure;
     return true;
   }
 
@@ -52,6 +69,10 @@ struct SimState {
   std::optional<std::uint64_t> cut_at;
   bool power_is_off = false;
   std::optional<std::uint64_t> syncs_before_failure;
+  bool read_only_after_failure = false;
+  bool is_read_only = false;
+  SimTransferCounts transfers;
+  bool transfers_at_once = false;
   bool has_locks = true;
 };
 

@@ -8,10 +8,14 @@
 
 namespace waypost {
 
+SimAccelerator* TensorSet::AcceleratorOf(std::size_t tensor) const {
+  return accelerators_.empty() ? nullptr : accelerators_[tensor % accelerators_.size()];
+}
+
 std::byte* TensorSet::Allocate(std::size_t size) {
   const std::size_t allocated = std::max<std::size_t>(size, 1);
-  if (accelerator_ != nullptr) {
-    return accelerator_memory_.emplace_back(accelerator_->Allocate(allocated)).get();
+  if (SimAccelerator* const accelerator = AcceleratorOf(tensors_.size())) {
+    return accelerator_memory_.emplace_back(accelerator->Allocate(allocated)).get();
   }
   return host_memory_.emplace_back(std::make_unique<std::byte[]>(allocated)).get();
 }
@@ -67,8 +71,8 @@ TensorSet TensorSet::Copy() const {
   return copy;
 }
 
-TensorSet TensorSet::BlankOn(SimAccelerator* accelerator) const {
-  TensorSet blank(accelerator);
+TensorSet TensorSet::BlankOn(const Accelerators& accelerators) const {
+  TensorSet blank(accelerators);
   for (const NamedTensor& tensor : tensors_) {
     NamedTensor copy = tensor;
     const std::int64_t count = tensor.tensor.element_count();
@@ -89,8 +93,8 @@ void TensorSet::SetContent(std::size_t tensor, std::string_view bytes) {
   const TensorView& view = tensors_[tensor].tensor;
   WAYPOST_CHECK(view.dtype() != DType::kString && bytes.size() == view.size_bytes());
   auto* const data = static_cast<std::byte*>(view.data());
-  if (accelerator_ != nullptr) {
-    accelerator_->Write(data, AsBytes(bytes));
+  if (SimAccelerator* const accelerator = AcceleratorOf(tensor)) {
+    accelerator->Write(data, AsBytes(bytes));
   } else {
     std::ranges::copy(AsBytes(bytes), data);
   }
@@ -100,8 +104,9 @@ std::string TensorSet::Content(std::size_t tensor) const {
   const TensorView& view = tensors_[tensor].tensor;
   if (view.dtype() != DType::kString) {
     const auto* const data = static_cast<const std::byte*>(view.data());
-    if (accelerator_ == nullptr) return std::string(AsText({data, view.size_bytes()}));
-    return std::string(AsText(accelerator_->Read(data, view.size_bytes())));
+    const SimAccelerator* const accelerator = AcceleratorOf(tensor);
+    if (accelerator == nullptr) return std::string(AsText({data, view.size_bytes()}));
+    return std::string(AsText(accelerator->Read(data, view.size_bytes())));
   }
   std::string content;
   const auto* strings = static_cast<const std::string*>(view.data());

@@ -1,7 +1,7 @@
 // TensorSet: named tensors with memory of their own, for saving, restoring and comparing.
 //
-// All but strings are where this test program has its tensors (test_device.h), or on an accelerator
-// that is named: there only SetContent() and Content() reach them.
+// All but strings are where this test program has its tensors (test_device.h), or on accelerators
+// that are named: there only SetContent() and Content() reach them.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "support/sim_accelerator.h"
@@ -20,9 +21,12 @@ namespace waypost {
 
 class TensorSet {
  public:
-  TensorSet() : TensorSet(TestAccelerator()) {}
-  // On `accelerator`, or for null in host memory.
-  explicit TensorSet(SimAccelerator* accelerator) : accelerator_(accelerator) {}
+  using Accelerators = std::vector<SimAccelerator*>;
+  static inline const Accelerators kHost = {};
+
+  TensorSet() : TensorSet(TestAccelerators()) {}
+  // On these by turns; without any in host memory.
+  explicit TensorSet(Accelerators accelerators) : accelerators_(std::move(accelerators)) {}
   TensorSet(TensorSet&&) = default;
   TensorSet& operator=(TensorSet&&) = default;
 
@@ -41,8 +45,8 @@ class TensorSet {
   TensorSet Copy() const;
   // The same names, dtypes and shapes at the same place over memory of other content (0xA5 bytes,
   // "?" strings).
-  TensorSet Blank() const { return BlankOn(accelerator_); }
-  TensorSet BlankOn(SimAccelerator* accelerator) const;
+  TensorSet Blank() const { return BlankOn(accelerators_); }
+  TensorSet BlankOn(const Accelerators& accelerators) const;
 
   const std::vector<NamedTensor>& tensors() const noexcept { return tensors_; }
   // Requires: `bytes` is as long as the tensor, which is not of strings.
@@ -54,9 +58,12 @@ class TensorSet {
 
  private:
   std::size_t Push(NamedTensor tensor);
+  // Where a tensor is; null: in host memory.
+  SimAccelerator* AcceleratorOf(std::size_t tensor) const;
+  // For the tensor that comes next.
   std::byte* Allocate(std::size_t size);
 
-  SimAccelerator* accelerator_;
+  Accelerators accelerators_;
   std::vector<NamedTensor> tensors_;
   std::vector<std::unique_ptr<std::byte[]>> host_memory_;
   std::vector<SimAccelerator::Memory> accelerator_memory_;

@@ -2,16 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "base/check.h"
+#include "support/seed.h"
 
 namespace waypost {
 namespace {
 
-// Slower than the staging ring, fast enough for suites of some hundred megabytes.
+// Of each.  Slower than the staging ring, fast enough for suites of some hundred megabytes.
 constexpr std::uint64_t kBytesPerSecond = std::uint64_t{256} << 20;
+constexpr std::chrono::microseconds kPauseMax{300};
 
 bool IsOnAccelerator() {
   const char* const device = std::getenv("WAYPOST_TEST_DEVICE");
@@ -20,11 +24,16 @@ bool IsOnAccelerator() {
   return true;
 }
 
+SimAcceleratorOptions Options(const std::string& name, std::uint64_t seed) {
+  return {.name = name, .bytes_per_second = kBytesPerSecond, .pause_max = kPauseMax, .seed = seed};
+}
+
 class CopiesAreWaitedFor final : public ::testing::Environment {
  public:
   void TearDown() override {
-    if (const SimAccelerator* const accelerator = TestAccelerator()) {
+    for (const SimAccelerator* const accelerator : TestAccelerators()) {
       EXPECT_EQ(accelerator->unwaited_tickets(), 0U) << "copies that nobody waited for";
+      EXPECT_EQ(accelerator->unreleased_marks(), 0U) << "marks that nobody released";
     }
   }
 };
@@ -34,17 +43,16 @@ const auto* const kCopiesAreWaitedFor =
 
 }  // namespace
 
-SimAccelerator* TestAccelerator() {
-  static const auto accelerator =
-      IsOnAccelerator() ? std::make_unique<SimAccelerator>(
-                              SimAcceleratorOptions{.bytes_per_second = kBytesPerSecond})
-                        : nullptr;
-  return accelerator.get();
+std::vector<SimAccelerator*> TestAccelerators() {
+  if (!IsOnAccelerator()) return {};
+  static SimAccelerator first(Options("sim:0", TestSeed()));
+  static SimAccelerator second(Options("sim:1", TestSeed() + 1));
+  return {&first, &second};
 }
 
 std::vector<std::unique_ptr<Device>> TestDevices() {
   std::vector<std::unique_ptr<Device>> devices;
-  if (SimAccelerator* const accelerator = TestAccelerator()) {
+  for (SimAccelerator* const accelerator : TestAccelerators()) {
     devices.push_back(accelerator->MakeDevice());
   }
   return devices;

@@ -1,9 +1,9 @@
-// Where the tensors of a test program are: in host memory, or with WAYPOST_TEST_DEVICE=sim on a
-// simulated accelerator with a slow link.  TensorSet puts them there, and whatever saves or
-// restores them needs TestDevices().  ctest runs the engine's suites both ways
-// (waypost_test_on_accelerator).
+// Where the tensors of a test program are: in host memory, or with WAYPOST_TEST_DEVICE=sim on two
+// simulated accelerators by turns, with slow links and random pauses.  TensorSet puts them there,
+// and whatever saves or restores them needs TestDevices().  ctest runs the engine's suites both
+// ways (waypost_test_on_accelerator).
 //
-// Where it is the accelerator, a program in which a copy was never waited for fails.
+// Where it is the accelerators, a program in which a copy was never waited for fails.
 #pragma once
 
 #include <memory>
@@ -14,10 +14,10 @@
 
 namespace waypost {
 
-// One for the whole program; null when tensors are in host memory.
-SimAccelerator* TestAccelerator();
+// The same for the whole program; none when tensors are in host memory.
+std::vector<SimAccelerator*> TestAccelerators();
 
-// What an engine or a DeviceRegistry needs to reach TestAccelerator(); the host is not among them.
+// What an engine or a DeviceRegistry needs to reach them; the host is not among them.
 std::vector<std::unique_ptr<Device>> TestDevices();
 
 }  // namespace waypost

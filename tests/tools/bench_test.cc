@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "bench/work_dir.h"
+#include "io/uring_backend.h"
 #include "support/temp_dir.h"
 #include "support/test_paths.h"
 #include "tools/run_tool.h"
@@ -51,10 +53,11 @@ void ExpectOperation(const nlohmann::json& operation, const std::string& limit, 
 }
 
 void ExpectReport(const nlohmann::json& json, std::size_t runs) {
-  EXPECT_THAT(Keys(json),
-              ElementsAre("directory", "file_system", "fio", "memcpy_seconds",
-                          "page_cache_was_emptied", "path", "restore_cached", "restore_cold",
-                          "ring_bytes", "runs", "save", "staging", "state"));
+  EXPECT_THAT(Keys(json), ElementsAre("device", "directory", "file_system", "fio", "limit_path",
+                                      "memcpy_seconds", "other_cores", "page_cache_was_emptied",
+                                      "path", "restore_cached", "restore_cold", "ring_bytes",
+                                      "runs", "save", "staging", "state"));
+  EXPECT_EQ(json["device"], "host");
   EXPECT_EQ(json["runs"], runs);
   EXPECT_THAT(Keys(json["fio"]), ElementsAre("note", "read_command", "write_command"));
   ExpectOperation(json["save"], "io_uring", runs);
@@ -104,9 +107,20 @@ TEST(ToolBench, WrongUseIsRefusedInOneLine) {
            {{dir, "--like", "nothing"}, "nothing"},
            {{dir, "--ring", "1M"}, "the least is 16 MiB"},
            {{dir, "--staging", "eager"}, "eager"},
+           {{dir, "--io", "mmap"}, "mmap"},
+           {{dir, "--access", "odirect"}, "odirect"},
+           {{dir, "--device", "gpu"}, "--device gpu: not cpu or a GPU such as cuda:0"},
+           {{dir, "--device", "cuda:-1"}, "--device cuda:-1: not cpu"},
+           {{dir, "--device", "cuda:1000"}, "--device cuda:1000: "},  // no machine has as many
+           {{dir, "--device", "cuda:0", "--interference"}, "not on --device"},
+           {{dir, "--staging", "device-copy"}, "is for a state on --device"},
            {{dir, "--runs", "0"}, "--runs"},
            {{dir, "--shards", "0"}, "--shards"},
            {{dir, "--dirs", missing}, missing},
+           {{dir, "--caps", "1G"}, "--interference"},
+           {{dir, "--interference", "--caps", "1G,4X"}, "--caps 4X: not a size"},
+           {{dir, "--interference", "--caps", "0"}, "--caps 0: too small"},
+           {{dir, "--interference", "--work", "0"}, "--work"},
            {{dir, "--plot", missing / "x.svg"}, missing},
            {{dir, "--plot", dir}, "is a directory"},
        }) {
@@ -125,6 +139,7 @@ TEST(ToolBench, MeasuresOnADiskAndLeavesNothing) {
   const TempDir temp(BuildDir());
   const nlohmann::json json = RunBench({temp.path(), "--bytes", "16M", "--runs", "2"});
   ExpectReport(json, 2);
+  EXPECT_EQ(json["path"], json["limit_path"]);
   EXPECT_EQ(
       json["state"],
       nlohmann::json({{"like", "llm"}, {"tensors", 291}, {"bytes", 16 << 20}, {"shards", 1}}));
@@ -140,6 +155,35 @@ TEST(ToolBench, MeasuresInMemory) {
   EXPECT_EQ(json["file_system"], "tmpfs");
   EXPECT_EQ(json["staging"], "full-copy");
   EXPECT_EQ(json["page_cache_was_emptied"], false);
+  EXPECT_THAT(Names(temp.path()), IsEmpty());
+}
+
+// The limits stay the best that there is, so that a fall-back's ratio tells what it costs.
+TEST(ToolBench, HoldsTheEngineToAFallBack) {
+  const TempDir temp(BuildDir());
+  const auto run = [&](const std::vector<std::string>& held) {
+    std::vector<std::string> arguments = {temp.path(), "--bytes", "16M", "--runs", "1"};
+    arguments.insert(arguments.end(), held.begin(), held.end());
+    const nlohmann::json json = RunBench(arguments);
+    ExpectReport(json, 1);
+    EXPECT_NE(json["limit_path"], json["path"]);
+    EXPECT_THAT(Names(temp.path()), IsEmpty());
+    return json["path"].get<std::string>();
+  };
+  EXPECT_EQ(run({"--io", "threads", "--access", "plain"}), "threads, buffered");
+  // What the kernel lacks falls to the next.
+  for (const char* access : {"dont-cache", "write-back"}) {
+    EXPECT_THAT(run({"--access", access}), HasSubstr(", buffered"));
+  }
+}
+
+TEST(ToolBench, TellsThatIoUringDoesNotWork) {
+  if (IsUringBuiltIn()) GTEST_SKIP() << "io_uring is part of this build";
+  const TempDir temp;
+  const ToolResult result = RunTool({"bench", temp.path(), "--bytes", "16M", "--io", "uring"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_TRUE(IsOneErrorLine(result.error)) << result.error;
+  EXPECT_THAT(result.error, HasSubstr("io_uring"));
   EXPECT_THAT(Names(temp.path()), IsEmpty());
 }
 
@@ -224,6 +268,67 @@ TEST(ToolBench, DrawsTwoCharts) {
   EXPECT_THAT(Names(temp.path()), ElementsAre("plot.svg"));
 }
 
+// ---- Interference ------------------------------------------------------------------------------
+
+// A short loop beside saves of a small state, without and with caps.
+std::vector<std::string> ShortInterference(const TempDir& temp) {
+  return {temp.path(), "--interference", "--bytes", "16M",    "--runs",
+          "2",         "--work",         "0.02",    "--caps", "256M,64M"};
+}
+
+void ExpectCost(const nlohmann::json& cost, const std::string& work, int threads,
+                std::uint64_t cap) {
+  EXPECT_THAT(Keys(cost),
+              ElementsAre("alone_seconds", "slow_down", "takes_all_cores", "threads", "work",
+                          "write_bytes_per_second_max", "written_bytes_per_second"));
+  EXPECT_EQ(cost["work"], work);
+  EXPECT_EQ(cost["threads"], threads);
+  EXPECT_EQ(cost["takes_all_cores"],
+            static_cast<unsigned>(threads) >= std::thread::hardware_concurrency());
+  EXPECT_EQ(cost["write_bytes_per_second_max"], cap);
+  ExpectSpread(cost["alone_seconds"], 2);
+  EXPECT_EQ(cost["slow_down"]["values"].size(), 2U);
+  EXPECT_EQ(cost["written_bytes_per_second"]["values"].size(), 2U);
+}
+
+TEST(ToolBench, MeasuresInterference) {
+  const TempDir temp(BuildDir());
+  const nlohmann::json json = RunBench(ShortInterference(temp));
+  EXPECT_THAT(Keys(json), ElementsAre("caps", "cores", "directory", "file_system",
+                                      "highest_gentle_cap", "loops", "other_cores", "pairs", "path",
+                                      "ring_bytes", "staging", "state"));
+  EXPECT_EQ(json["pairs"], 2);
+  EXPECT_EQ(json["cores"]["count"], std::thread::hardware_concurrency());
+  ASSERT_EQ(json["loops"].size(), 3U);
+  ExpectCost(json["loops"][0], "compute", 1, 0);
+  ExpectCost(json["loops"][1], "memory", 1, 0);
+  ExpectCost(json["loops"][2], "compute", 2, 0);
+  ASSERT_EQ(json["caps"].size(), 2U);
+  ExpectCost(json["caps"][0], "compute", 1, 64 << 20);
+  ExpectCost(json["caps"][1], "compute", 1, 256 << 20);
+  EXPECT_THAT(Names(temp.path()), IsEmpty());
+}
+
+TEST(ToolBench, PrintsAndDrawsInterference) {
+  const TempDir temp;
+  std::vector<std::string> arguments = ShortInterference(temp);
+  arguments.insert(arguments.begin(), "bench");
+  arguments.insert(arguments.end(), {"--plot", temp.File("plot.svg")});
+  const ToolResult result = RunTool(arguments);
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.error, "");
+  for (const char* text : {"cores", "compute, 1 thread", "memory, 1 thread", "compute, 2 threads",
+                           "64 MiB/s", "256 MiB/s", "highest cap with 2.0 % or less: "}) {
+    EXPECT_THAT(result.out, HasSubstr(text));
+  }
+  const std::string svg = ReadAll(temp.File("plot.svg"));
+  ExpectWellFormed(svg);
+  for (const char* text : {"Slow-down over the cap", "64 MiB", "256 MiB", "slow-down in %"}) {
+    EXPECT_THAT(svg, HasSubstr(text));
+  }
+  EXPECT_THAT(Names(temp.path()), ElementsAre("plot.svg"));
+}
+
 // ---- Ended by a signal --------------------------------------------------------------------------
 
 pid_t StartEndlessBench(const std::string& directory) {
@@ -264,14 +369,34 @@ TEST(ToolBench, RemovesItsFilesWhenASignalEndsIt) {
   for (const int signal : {SIGINT, SIGTERM}) {
     const TempDir temp;
     const pid_t process = StartEndlessBench(temp.path());
-    while (!HasFiles(temp.path())) std::this_thread::yield();
-    ::kill(process, signal);
     int status = 0;
+    while (!HasFiles(temp.path())) {
+      ASSERT_EQ(::waitpid(process, &status, WNOHANG), 0) << "it has ended by itself";
+      std::this_thread::yield();
+    }
+    ::kill(process, signal);
     ASSERT_EQ(::waitpid(process, &status, 0), process);
     EXPECT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 128 + signal);
     EXPECT_THAT(Names(temp.path()), IsEmpty());
   }
+}
+
+TEST(ToolBench, TakesSignalsOnlyAsLongAsItHasFiles) {
+  const auto is_blocked = [] {
+    sigset_t mask;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    return ::sigismember(&mask, SIGTERM) == 1;
+  };
+  const TempDir temp;
+  const bool was_blocked = is_blocked();
+  {
+    const tool::WorkDirs dirs(temp.path(), {temp.path()});
+    EXPECT_TRUE(is_blocked());
+    EXPECT_EQ(Names(temp.path()).size(), 2U);
+  }
+  EXPECT_EQ(is_blocked(), was_blocked);
+  EXPECT_THAT(Names(temp.path()), IsEmpty());
 }
 
 }  // namespace

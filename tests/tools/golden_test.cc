@@ -15,15 +15,13 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-json Expected() { return json::parse(ReadAll(GoldenPath("expected.json"))); }
-
-std::vector<json> V2Sets() {
+// The checkpoints.
+std::vector<json> Sets() {
   std::vector<json> sets;
-  const json expected = Expected();
-  for (const json& set : expected["sets"]) {
-    if (set["format"] == "V2") sets.push_back(set);
+  for (const json& set : GoldenExpectations().at("sets")) {
+    if (set["format"] == "V2" || set["format"] == "V1") sets.push_back(set);
   }
-  EXPECT_GE(sets.size(), 8U);
+  EXPECT_GE(sets.size(), 10U);
   return sets;
 }
 
@@ -61,12 +59,13 @@ std::string ImaginaryPart(const std::string& text) {
 }
 
 TEST(ToolOnGolden, ListsEveryTensorWithTensorFlowsDigest) {
-  for (const json& set : V2Sets()) {
+  for (const json& set : Sets()) {
     const ToolResult result = RunTool({"ls", PrefixOf(set), "--json", "--sha256"});
     ASSERT_EQ(result.status, 0) << result.error;
     const json listed = result.Json();
     EXPECT_EQ(listed["prefix"], PrefixOf(set));
-    EXPECT_EQ(listed["num_shards"], set["header"]["num_shards"]);
+    EXPECT_EQ(listed["num_shards"], set.contains("header") ? set["header"]["num_shards"]
+                                                           : json(set.value("num_shards", 1)));
     std::size_t found = 0;
     for (const json& tensor : listed["tensors"]) {
       const std::string name = tensor["name"];
@@ -77,6 +76,7 @@ TEST(ToolOnGolden, ListsEveryTensorWithTensorFlowsDigest) {
       EXPECT_EQ(tensor["dtype"], expected["dtype"]) << name;
       EXPECT_EQ(tensor["shape"], expected["shape"]) << name;
       EXPECT_EQ(tensor["sha256"], expected["sha256"]) << name;
+      if (set["format"] == "V1") continue;
       EXPECT_EQ(tensor["slices"].size(), expected.value("slice_specs", json::array()).size())
           << name;
     }
@@ -121,7 +121,7 @@ TEST(ToolOnGolden, PrintsAnAlignedTableWithATotal) {
 
 TEST(ToolOnGolden, PrintsTheValues) {
   int compared = 0;
-  for (const json& set : V2Sets()) {
+  for (const json& set : Sets()) {
     for (const auto& [name, tensor] : set["tensors"].items()) {
       if (!tensor.contains("values") || tensor["dtype"] == "string") continue;
       const ToolResult result = RunTool({"cat", PrefixOf(set), name});
@@ -146,7 +146,8 @@ TEST(ToolOnGolden, PrintsTheValues) {
 
 TEST(ToolOnGolden, EscapesStringsUnlessRaw) {
   const std::string prefix = GoldenPath("v2_single/all.ckpt-7");
-  const json values = Expected()["sets"]["v2_single_7"]["tensors"]["t/string"]["values"];
+  const json& values =
+      GoldenExpectations().at("sets").at("v2_single_7").at("tensors").at("t/string").at("values");
   const std::vector<std::string> lines = Lines(RunTool({"cat", prefix, "t/string"}).out);
   ASSERT_EQ(lines.size(), values.size());
   EXPECT_EQ(lines[0], "hello");
@@ -174,13 +175,57 @@ TEST(ToolOnGolden, TakesNamesInBase64) {
 
 TEST(ToolOnGolden, VerifiesEveryCheckpoint) {
   std::vector<std::string> arguments = {"verify"};
-  for (const json& set : V2Sets()) arguments.push_back(PrefixOf(set));
+  for (const json& set : Sets()) arguments.push_back(PrefixOf(set));
   const ToolResult result = RunTool(arguments);
   EXPECT_EQ(result.status, 0) << result.out;
   EXPECT_EQ(result.error, "");
   const std::vector<std::string> lines = Lines(result.out);
   ASSERT_EQ(lines.size(), arguments.size() - 1);
-  for (const std::string& line : lines) EXPECT_THAT(line, ::testing::EndsWith(", no damage"));
+  for (const std::string& line : lines) {
+    const bool is_v1 = line.find("/v1/") != line.npos;
+    EXPECT_THAT(line,
+                ::testing::EndsWith(is_v1 ? ", no damage (format V1: a checksum for each block "
+                                            "of the file, none for a tensor)"
+                                          : ", no damage"));
+  }
+}
+
+TEST(ToolOnGolden, ListsNoPlacesInFormatV1) {
+  const json listed = RunTool({"ls",
+                               GoldenPath("v1/shard.ckpt-4-?????"
+                                          "-of-00002"),
+                               "--json"})
+                          .Json();
+  ASSERT_EQ(listed["tensors"].size(), 2U);
+  EXPECT_EQ(listed["tensors"][0], json({{"name", "other"},
+                                        {"name_b64", "b3RoZXI="},
+                                        {"dtype", "float64"},
+                                        {"shape", {4}},
+                                        {"shard", 1},
+                                        {"offset", nullptr},
+                                        {"bytes", 32},
+                                        {"crc32c", nullptr},
+                                        {"slices", json::array()}}));
+  EXPECT_EQ(listed["tensors"][1]["slices"][2], json({{"start", {4, 0}},
+                                                     {"length", {2, 2}},
+                                                     {"shard", 0},
+                                                     {"offset", nullptr},
+                                                     {"bytes", 16},
+                                                     {"crc32c", nullptr}}));
+  const std::vector<std::string> lines = Lines(RunTool({"ls", GoldenPath("v1/old.ckpt-3")}).out);
+  EXPECT_EQ(lines[1], "v1/bool           bool        [5]          0       -      5  -");
+  EXPECT_EQ(lines[14], "v1/string         string      [2,2]        0       -      -  -");
+}
+
+TEST(ToolOnGolden, ComparesAndFindsFormatV1) {
+  const std::string sharded = GoldenPath(
+      "v1/shard.ckpt-4-?????"
+      "-of-00002");
+  const std::string single = GoldenPath("v1/old.ckpt-3");
+  EXPECT_EQ(RunTool({"diff", single, single}).out, "equal: 16 tensors, 610 bytes\n");
+  EXPECT_EQ(RunTool({"diff", single, sharded}).status, 1);
+  EXPECT_EQ(RunTool({"latest", GoldenPath("v1")}).out, single + "\n");
+  EXPECT_EQ(RunTool({"latest", GoldenPath("v1"), "--verified"}).out, single + "\n");
 }
 
 // "nan" and "inf" stay text, since JSON has no such numbers.
@@ -208,8 +253,7 @@ std::vector<json> ExpectedEventLines(const json& events) {
 }
 
 TEST(ToolOnGolden, ListsEvents) {
-  const json all = Expected()["events"];
-  for (const auto& [file, events] : all.items()) {
+  for (const auto& [file, events] : GoldenExpectations().at("events").items()) {
     const ToolResult result = RunTool({"events", GoldenPath(file), "--json"});
     ASSERT_EQ(result.status, 0) << result.error;
     const std::vector<std::string> lines = Lines(result.out);
@@ -239,6 +283,20 @@ TEST(ToolOnGolden, PrintsEventsForReaders) {
   EXPECT_THAT(result.out, HasSubstr("1795441380.000000  step 0  file_version  -  brain.Event:2\n"));
   EXPECT_THAT(result.out, HasSubstr("  step 1  simple_value  train/loss  0.25\n"));
   EXPECT_THAT(result.out, HasSubstr("  step 1  session_log  -  checkpoint\n"));
+}
+
+TEST(ToolOnGolden, ListsTheEventsOfADirectoryWithEveryKindOfValue) {
+  const ToolResult result = RunTool({"events", GoldenPath("events/tf1"), "--json"});
+  ASSERT_EQ(result.status, 0) << result.error;
+  std::map<std::string, json> value_of;
+  for (const std::string& text : Lines(result.out)) {
+    const json line = json::parse(text);
+    value_of[line["tag"]] = line["value"];
+  }
+  EXPECT_EQ(value_of["img/image/0"]["height"], 2);
+  EXPECT_EQ(value_of["img/image/0"]["width"], 2);
+  EXPECT_EQ(value_of["note"],
+            json::parse(R"({"dtype": "string", "shape": [2], "strings": ["one", "two"]})"));
 }
 
 }  // namespace

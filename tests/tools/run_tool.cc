@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,7 +12,6 @@
 #include <fstream>
 #include <iterator>
 
-#include "support/temp_dir.h"
 #include "support/test_paths.h"
 
 namespace waypost {
@@ -25,8 +25,7 @@ int WaitFor(pid_t process) {
 
 }  // namespace
 
-ToolResult RunTool(const std::vector<std::string>& arguments) {
-  const TempDir temp;
+StartedTool::StartedTool(const std::vector<std::string>& arguments) {
   std::vector<std::string> words = {BuildDir() + "/bin/waypost"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> pointers;
@@ -35,22 +34,30 @@ ToolResult RunTool(const std::vector<std::string>& arguments) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC;
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, temp.File("out").c_str(), kFlags, 0600);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, temp.File("error").c_str(), kFlags,
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, temp_.File("out").c_str(), kFlags,
                                    0600);
-  pid_t process = 0;
-  EXPECT_EQ(::posix_spawn(&process, pointers[0], &actions, nullptr, pointers.data(), environ), 0);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, temp_.File("error").c_str(), kFlags,
+                                   0600);
+  EXPECT_EQ(::posix_spawn(&process_, pointers[0], &actions, nullptr, pointers.data(), environ), 0);
   posix_spawn_file_actions_destroy(&actions);
-  const int status = WaitFor(process);
-  return {.status = status, .out = ReadAll(temp.File("out")), .error = ReadAll(temp.File("error"))};
+}
+
+void StartedTool::Signal(int signal) const { EXPECT_EQ(::kill(process_, signal), 0); }
+
+ToolResult StartedTool::Wait() {
+  const int status = WaitFor(process_);
+  return {
+      .status = status, .out = ReadAll(temp_.File("out")), .error = ReadAll(temp_.File("error"))};
+}
+
+ToolResult RunTool(const std::vector<std::string>& arguments) {
+  return StartedTool(arguments).Wait();
 }
 
 bool IsOneErrorLine(const std::string& text) {
   return text.starts_with("waypost: ") && std::ranges::count(text, '\n') == 1 &&
          text.ends_with('\n');
 }
-
-std::string GoldenPath(const std::string& name) { return TestDataDir() + "/golden/" + name; }
 
 std::string ReadAll(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -35,6 +35,21 @@ TEST(OneLine, EscapesControlBytesOnly) {
   EXPECT_EQ(OneLine("\\"), "\\");
 }
 
+TEST(ProgressText, HasABarTheRateAndTheTimeLeft) {
+  constexpr std::uint64_t kMebibyte = 1 << 20;
+  EXPECT_EQ(ProgressText(300 * kMebibyte, 400 * kMebibyte, 1.5),
+            "[######################........]  75 %, 300 MiB of 400 MiB, 200 MiB/s, 1 s left");
+  EXPECT_EQ(ProgressText(0, 400 * kMebibyte, 1.5),
+            "[..............................]   0 %, 0 bytes of 400 MiB, 0 bytes/s");
+  EXPECT_EQ(ProgressText(kMebibyte, kMebibyte, 2),
+            "[##############################] 100 %, 1 MiB of 1 MiB, 512 KiB/s, 0 s left");
+  // More than was said, and nothing at all.
+  EXPECT_EQ(ProgressText(2 * kMebibyte, kMebibyte, 2),
+            "[##############################] 100 %, 1 MiB of 1 MiB, 1 MiB/s, 0 s left");
+  EXPECT_EQ(ProgressText(0, 0, 0),
+            "[##############################] 100 %, 0 bytes of 0 bytes, 0 bytes/s");
+}
+
 TEST(Base64, RoundTripsAnyBytes) {
   EXPECT_EQ(EncodeBase64(""), "");
   EXPECT_EQ(EncodeBase64("f"), "Zg==");

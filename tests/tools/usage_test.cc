@@ -40,11 +40,11 @@ TEST(ToolUsage, WrongCommandLinesAreRefusedInOneLine) {
            {{"cat", prefix}, "NAME or --name-b64 is required"},
            {{"cat", prefix, "int4", "--name-b64", "aW50NA=="}, "excludes"},
            {{"cat", prefix, "--name-b64", "aW50NA="}, "not base64"},
-           {{"verify"}, "PREFIX is required"},
+           {{"verify"}, "PATH is required"},
            {{"diff", prefix}, "B is required"},
            {{"latest"}, "DIR is required"},
            {{"recover"}, "DIR is required"},
-           {{"events"}, "FILE is required"},
+           {{"events"}, "PATH is required"},
        }) {
     ExpectRefused(use);
   }
@@ -56,7 +56,10 @@ TEST(ToolUsage, WhatIsNotThereIsNamed) {
   const std::string prefix = GoldenPath("v2_raw/raw");
   for (const WrongUse& use : std::vector<WrongUse>{
            {{"ls", missing}, missing + ".index"},
-           {{"ls", temp.path()}, temp.path() + ".index"},  // a directory
+           {{"ls", temp.path()}, "it is a directory; `waypost latest " + temp.path() + "`"},
+           {{"ls", prefix + ".index"}, "the checkpoint's name is without .index"},
+           {{"cat", prefix + ".data-00000-of-00001", "x"}, "what stands before .data-"},
+           {{"diff", prefix, temp.File("m.safetensors")}, "`waypost convert` makes a checkpoint"},
            {{"ls", ""}, ".index"},
            {{"cat", missing, "x"}, missing + ".index"},
            {{"cat", prefix, "nope"}, prefix + ": no tensor nope"},
@@ -74,13 +77,10 @@ TEST(ToolUsage, WhatIsNotThereIsNamed) {
 TEST(ToolUsage, DirectoriesAreNoFiles) {
   const TempDir temp;
   std::filesystem::create_directory(temp.File("m.index"));
-  for (const WrongUse& use : std::vector<WrongUse>{{{"ls", temp.File("m")}, temp.File("m.index")},
-                                                   {{"events", temp.path()}, temp.path()}}) {
-    const ToolResult result = RunTool(use.arguments);
-    EXPECT_NE(result.status, 0);
-    EXPECT_TRUE(IsOneErrorLine(result.error)) << result.error;
-    EXPECT_THAT(result.error, HasSubstr(use.message));
-  }
+  const ToolResult result = RunTool({"ls", temp.File("m")});
+  EXPECT_NE(result.status, 0);
+  EXPECT_TRUE(IsOneErrorLine(result.error)) << result.error;
+  EXPECT_THAT(result.error, HasSubstr(temp.File("m.index")));
 }
 
 TEST(ToolUsage, HelpAndVersionGoToStdout) {

@@ -49,13 +49,19 @@ TEST(Network, GradientsMatchDifferenceQuotients) {
       weight = kept - step;
       const double below = Evaluate(weights, data, images).loss;
       weight = kept;
-      const double quotient = (above - below) / (2 * static_cast<double>(step));
       const auto gradient = static_cast<double>(gradients.values(tensor)[i]);
-      if (std::abs(quotient - gradient) > 1e-3 + 0.02 * std::abs(gradient)) ++off;
+      const auto agrees = [gradient](double difference, double width) {
+        return std::abs(difference / width - gradient) <= 2e-3 + 0.02 * std::abs(gradient);
+      };
+      // A rectified unit that switches on one side of the weight spoils the quotient of that side.
+      const double width = static_cast<double>(step);
+      if (!agrees(above - value.loss, width) && !agrees(value.loss - below, width) &&
+          !agrees(above - below, 2 * width))
+        ++off;
     }
   }
-  // A rectified unit may switch between the two points, which spoils the quotient and says nothing.
-  EXPECT_LE(off, count / 50);
+  // It may switch on both sides, which is rare (never seen with 300 seeds) and says nothing either.
+  EXPECT_LE(off, count / 100);
 }
 
 TEST(Network, GradientsDoNotDependOnWhatWasThereBefore) {

@@ -49,7 +49,8 @@ TEST(BundleHeaderMessage, KeepsEveryField) {
   header.origin = {.save_id = 0x0123456789ABCDEF,
                    .writer = "waypost 0.1.0",
                    .meta_size = 99,
-                   .meta_crc32c = 0xE3069283};
+                   .meta_crc32c = 0xE3069283,
+                   .directory_mark = "5 2 /data"};
   const auto decoded = DecodeBundleHeader(AsBytes(EncodeBundleHeader(header)));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->shard_count, 300);
@@ -62,17 +63,21 @@ TEST(BundleHeaderMessage, KeepsEveryField) {
   EXPECT_EQ(decoded->origin->writer, "waypost 0.1.0");
   EXPECT_EQ(decoded->origin->meta_size, 99U);
   EXPECT_EQ(decoded->origin->meta_crc32c, 0xE3069283U);
+  EXPECT_EQ(decoded->origin->directory_mark, "5 2 /data");
 }
 
 TEST(BundleHeaderMessage, HasTheBytesOfTheFormatsDescriptionForItsOrigin) {
   BundleHeader header;
-  header.origin = {.save_id = 1, .writer = "w", .meta_size = 2, .meta_crc32c = 3};
+  header.origin = {
+      .save_id = 1, .writer = "w", .meta_size = 2, .meta_crc32c = 3, .directory_mark = "5 2 /"};
   EXPECT_EQ(EncodeBundleHeader(header),
             "\x08\x01\x1a\x02\x08\x01"
             "\xc1\x3e\x01\0\0\0\0\0\0\0"
             "\xca\x3e\x01w"
             "\xd0\x3e\x02"
-            "\xdd\x3e\x03\0\0\0"s);
+            "\xdd\x3e\x03\0\0\0"
+            "\xe2\x3e\x05"
+            "5 2 /"s);
 }
 
 TEST(BundleHeaderMessage, HasNoOriginWithoutASaveId) {

@@ -2,11 +2,14 @@
 // decoders is refused or read as something harmless.  tests/summary/golden_events_test.cc has real
 // files.
 #include "wire/event_messages.h"
+#include "wire/summary_messages.h"
 
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <random>
 
@@ -17,6 +20,7 @@ namespace waypost {
 namespace {
 
 using namespace std::string_literals;
+using namespace std::string_view_literals;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -26,13 +30,22 @@ std::string DoubleBytes(std::initializer_list<double> values) {
   return bytes;
 }
 
+// By fmt: GCC 12 sees overlaps in optimized concatenations where there are none.
+std::string Join(std::initializer_list<std::string_view> parts) {
+  return fmt::format("{}", fmt::join(parts, ""));
+}
+
+std::string LengthByte(std::string_view text) {
+  return std::string(1, static_cast<char>(text.size()));
+}
+
 TEST(EventMessages, AScalarEventHasTensorFlowsBytes) {
   const std::vector<SummaryValue> values = {{.tag = "x", .value = 1.5F}};
   const std::string summary = EncodeSummary(values);
   const std::string event =
       EncodeEvent({.wall_time = 12.25, .step = 3, .kind = EventKind::kSummary, .payload = summary});
-  EXPECT_EQ(event, "\x09" + DoubleBytes({12.25}) +
-                       "\x10\x03\x2a\x0a\x0a\x08\x0a\x01x\x15\x00\x00\xc0\x3f"s);
+  EXPECT_EQ(event, Join({"\x09", DoubleBytes({12.25}),
+                         "\x10\x03\x2a\x0a\x0a\x08\x0a\x01x\x15\x00\x00\xc0\x3f"sv}));
 }
 
 TEST(EventMessages, TheFileVersionHasTensorFlowsBytes) {
@@ -40,9 +53,9 @@ TEST(EventMessages, TheFileVersionHasTensorFlowsBytes) {
                                          .kind = EventKind::kFileVersion,
                                          .payload = "brain.Event:2",
                                          .writer = "tensorflow.core.util.events_writer"});
-  EXPECT_EQ(event, "\x09" + DoubleBytes({1795441380.0}) +
-                       "\x1a\x0d"
-                       "brain.Event:2\x52\x24\x0a\x22tensorflow.core.util.events_writer");
+  EXPECT_EQ(event, Join({"\x09", DoubleBytes({1795441380.0}),
+                         "\x1a\x0d"
+                         "brain.Event:2\x52\x24\x0a\x22tensorflow.core.util.events_writer"}));
 }
 
 TEST(EventMessages, AHistogramOfOneZeroHasTensorFlowsBytes) {
@@ -88,13 +101,13 @@ TEST(EventMessages, EventsComeBackAsTheyWere) {
                                EventKind::kSummary, EventKind::kLogMessage, EventKind::kSessionLog,
                                EventKind::kTaggedRunMetadata, EventKind::kMetaGraphDef}) {
     const std::string payload = kind == EventKind::kNone ? "" : std::string(random() % 300, 'p');
-    const Event event = {.wall_time = static_cast<double>(random()) / 3,
-                         .step = static_cast<std::int64_t>(random()),
-                         .kind = kind,
-                         .payload = payload,
-                         .writer = "w"};
+    const EventMessage event = {.wall_time = static_cast<double>(random()) / 3,
+                                .step = static_cast<std::int64_t>(random()),
+                                .kind = kind,
+                                .payload = payload,
+                                .writer = "w"};
     const std::string bytes = EncodeEvent(event);
-    const std::optional<Event> decoded = DecodeEvent(AsBytes(bytes));
+    const std::optional<EventMessage> decoded = DecodeEvent(AsBytes(bytes));
     ASSERT_TRUE(decoded);
     EXPECT_EQ(decoded->wall_time, event.wall_time);
     EXPECT_EQ(decoded->step, event.step);
@@ -116,10 +129,9 @@ TEST(EventMessages, ASessionLogComesBackAsItWas) {
 
 TEST(EventMessages, ReadsBucketsThatAreNotPackedAndSkipsWhatItDoesNotKnow) {
   // histo { bucket_limit: 2.0 (unpacked), field 15: varint }, field 14: bytes "z"
-  const std::string histogram = "\x31" + DoubleBytes({2.0}) + "\x78\x05";
-  const std::string value =
-      "\x2a" + std::string(1, static_cast<char>(histogram.size())) + histogram + "\x72\x01z";
-  const std::string summary = "\x0a" + std::string(1, static_cast<char>(value.size())) + value;
+  const std::string histogram = Join({"\x31", DoubleBytes({2.0}), "\x78\x05"});
+  const std::string value = Join({"\x2a", LengthByte(histogram), histogram, "\x72\x01z"});
+  const std::string summary = Join({"\x0a", LengthByte(value), value});
   const auto decoded = DecodeSummary(AsBytes(summary));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(std::get<HistogramData>(decoded->at(0).value).bucket_limit, std::vector<double>{2.0});
@@ -127,8 +139,7 @@ TEST(EventMessages, ReadsBucketsThatAreNotPackedAndSkipsWhatItDoesNotKnow) {
 
 TEST(EventMessages, NamesTheKindsThatItDoesNotLookInto) {
   const auto kind_of = [](const std::string& value) {
-    const auto decoded =
-        DecodeSummary(AsBytes("\x0a" + std::string(1, static_cast<char>(value.size())) + value));
+    const auto decoded = DecodeSummary(AsBytes(Join({"\x0a", LengthByte(value), value})));
     return decoded ? SummaryValueKind(decoded->at(0)) : "refused";
   };
   EXPECT_EQ(kind_of("\x22\x00"s), "image");
@@ -151,7 +162,7 @@ TEST(EventMessages, RefusesWhatIsNoMessage) {
   EXPECT_FALSE(DecodeSummary(AsBytes("\x0a"s)));
   EXPECT_FALSE(DecodeSessionLog(AsBytes("\x08"s)));
   std::string too_many;
-  for (int i = 0; i <= 1 << 20; ++i) too_many += "\x0a\x00"s;
+  for (int i = 0; i <= 1 << 18; ++i) too_many += "\x0a\x00"s;
   EXPECT_FALSE(DecodeSummary(AsBytes(too_many))) << "more values than memory should be spent on";
 }
 
@@ -166,7 +177,7 @@ TEST(EventMessages, AnyChangedByteIsReadOrRefusedWithoutHarm) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string damaged = event;
       damaged[position] = static_cast<char>(damaged[position] ^ (1 << bit));
-      const std::optional<Event> decoded = DecodeEvent(AsBytes(damaged));
+      const std::optional<EventMessage> decoded = DecodeEvent(AsBytes(damaged));
       if (decoded) DecodeSummary(AsBytes(decoded->payload));
     }
     DecodeEvent(AsBytes(event.substr(0, position)));

@@ -27,6 +27,7 @@ TEST(Utf8, RefusesWhatIsNotWellFormed) {
         "\xED\xBF\xBF"sv, "\xF0\x8F\xBF\xBF"sv, "\xF4\x90\x80\x80"sv, "\xF5\x80\x80\x80"sv,
         "\xFF"sv, "\xC3("sv, "\xE2\x82("sv, "\xF0\x9F\x98("sv}) {
     EXPECT_EQ(Utf8SequenceBytes(text), 0U);
+    EXPECT_EQ(IsUtf8(std::string("x\xC3\xA9") += text), text.empty());
   }
 }
 

@@ -1,21 +1,21 @@
 #include "bench/big_state.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <memory>
 #include <numeric>
 
-#include "base/errno_error.h"
 #include "base/units.h"
 #include "bench/byte_pattern.h"
 
 namespace waypost {
 namespace {
 
-constexpr int kPoison = 0xA5;
+constexpr std::byte kPoison{0xA5};
 constexpr std::size_t kListedMax = 10;
+// What is written to the memory and read from it at once: it stays in the processor's cache.
+constexpr std::size_t kBufferBytes = 512 * kKiB;
 // Where frameworks put their tensors: at cache lines, and seldom at pages.
 constexpr std::uint64_t kAlignment = 64;
 
@@ -25,42 +25,64 @@ std::uint64_t MappedBytes(const std::vector<std::uint64_t>& tensor_bytes) {
       [](std::uint64_t sum, std::uint64_t size) { return sum + AlignUp(size, kAlignment); });
 }
 
-std::span<std::byte> Map(std::size_t size) {
-  void* const memory =
-      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw ErrnoError("map", "the state", errno, IoDirection::kWrite);
-  return {static_cast<std::byte*>(memory), size};
+std::unique_ptr<StateMemory> MakeMemory(std::optional<int> gpu, std::size_t size) {
+  return gpu ? MakeGpuMemory(*gpu, size) : MakeHostMemory(size);
 }
 
 std::span<std::byte> BytesOf(const NamedTensor& tensor) {
   return {static_cast<std::byte*>(tensor.tensor.data()), tensor.tensor.size_bytes()};
 }
 
+// Calls visit(part, first word) for all of `bytes`, in parts of no more than a buffer's size.
+template <typename Visit>
+void ForEachPart(std::span<std::byte> bytes, std::size_t buffer_size, Visit&& visit) {
+  for (std::size_t begin = 0; begin < bytes.size(); begin += buffer_size) {
+    visit(bytes.subspan(begin, std::min(buffer_size, bytes.size() - begin)),
+          begin / sizeof(std::uint64_t));
+  }
+}
+
 }  // namespace
 
-BigState::BigState(const std::vector<std::uint64_t>& tensor_bytes)
-    : memory_(Map(MappedBytes(tensor_bytes))),
+BigState::BigState(const std::vector<std::uint64_t>& tensor_bytes, std::optional<int> gpu)
+    : memory_(MakeMemory(gpu, MappedBytes(tensor_bytes))),
       size_bytes_(std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), std::uint64_t{0})) {
   tensors_.reserve(tensor_bytes.size());
-  std::byte* next = memory_.data();
+  std::vector<std::byte> buffer(kBufferBytes);
+  std::byte* next = memory_->memory().data();
   for (const std::uint64_t size : tensor_bytes) {
     const std::size_t number = tensors_.size();
     tensors_.push_back(
         {.name = fmt::format("layer{:06}/kernel/Adam", number),
          .tensor = TensorView(next, DType::kFloat32, {static_cast<std::int64_t>(size / 4)})});
-    FillPattern({next, size}, number);
+    ForEachPart({next, size}, buffer.size(), [&](std::span<std::byte> part, std::uint64_t word) {
+      const auto filled = std::span(buffer).first(part.size());
+      FillPattern(filled, number, word);
+      memory_->Write(part.data(), filled);
+    });
     next += AlignUp(size, kAlignment);
   }
 }
 
-BigState::~BigState() { ::munmap(memory_.data(), memory_.size()); }
-
-void BigState::Poison() { std::memset(memory_.data(), kPoison, memory_.size()); }
+void BigState::Poison() {
+  const std::vector<std::byte> poison(kBufferBytes, kPoison);
+  ForEachPart(memory_->memory(), poison.size(), [&](std::span<std::byte> part, std::uint64_t) {
+    memory_->Write(part.data(), std::span(poison).first(part.size()));
+  });
+}
 
 std::vector<std::string> BigState::Wrong() const {
   std::vector<std::string> wrong;
+  std::vector<std::byte> buffer(kBufferBytes);
   for (std::size_t i = 0; i < tensors_.size() && wrong.size() < kListedMax; ++i) {
-    if (!MatchesPattern(BytesOf(tensors_[i]), i)) wrong.push_back(tensors_[i].name);
+    bool matches = true;
+    ForEachPart(BytesOf(tensors_[i]), buffer.size(),
+                [&](std::span<std::byte> part, std::uint64_t word) {
+                  const auto bytes = std::span(buffer).first(part.size());
+                  memory_->Read(bytes, part.data());
+                  matches = matches && MatchesPattern(bytes, i, word);
+                });
+    if (!matches) wrong.push_back(tensors_[i].name);
   }
   return wrong;
 }

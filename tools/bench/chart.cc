@@ -7,7 +7,7 @@
 #include <set>
 #include <string_view>
 
-#include "bench/size_text.h"
+#include "inspect/size_text.h"
 
 namespace waypost::tool {
 namespace {

@@ -29,11 +29,12 @@ OperationFigures::Limit PlainLimit(const char* title, std::vector<Timed> timed) 
   return {.key = "io_uring", .title = title, .rates = std::move(rates), .timed = std::move(timed)};
 }
 
-void AddFio(OperationFigures& operation, const char* title, const std::vector<Round>& rounds,
-            std::optional<double> Round::*member) {
+// A limit that not every machine or state has.
+void AddLimit(OperationFigures& operation, const char* key, const char* title,
+              const std::vector<Round>& rounds, std::optional<double> Round::*member) {
   if (auto rates = EachIfAny(rounds, member)) {
     operation.limits.push_back(
-        {.key = "fio", .title = title, .rates = std::move(*rates), .timed = {}});
+        {.key = key, .title = title, .rates = std::move(*rates), .timed = {}});
   }
 }
 
@@ -48,22 +49,27 @@ std::vector<OperationFigures> OperationsOf(const std::vector<Round>& rounds) {
                         .limits = {}};
   save.limits.push_back(PlainLimit("plain io_uring write",
                                    TimedOf(rounds, [](const Round& r) { return r.write_limit; })));
-  AddFio(save, "fio write", rounds, &Round::fio_write_rate);
+  AddLimit(save, "fio", "fio write", rounds, &Round::fio_write_rate);
+  AddLimit(save, "pinned_copy", "pinned copy to the host", rounds, &Round::to_host_rate);
   OperationFigures cold{.key = "restore_cold",
                         .title = "restore, page cache empty",
                         .timed = TimedOf(rounds, [](const Round& r) { return r.restore_cold; }),
                         .limits = {}};
   cold.limits.push_back(PlainLimit("plain io_uring read",
                                    TimedOf(rounds, [](const Round& r) { return r.read_limit; })));
-  AddFio(cold, "fio read", rounds, &Round::fio_read_rate);
+  AddLimit(cold, "fio", "fio read", rounds, &Round::fio_read_rate);
+  AddLimit(cold, "pinned_copy", "pinned copy from the host", rounds, &Round::from_host_rate);
   OperationFigures cached{.key = "restore_cached",
                           .title = "restore, cached",
                           .timed = TimedOf(rounds, [](const Round& r) { return r.restore_cached; }),
                           .limits = {}};
-  cached.limits.push_back({.key = "memcpy",
-                           .title = "memcpy",
-                           .rates = Each(rounds, &Round::memcpy_rate),
-                           .timed = {}});
+  AddLimit(cached, "pinned_copy", "pinned copy from the host", rounds, &Round::from_host_rate);
+  if (cached.limits.empty()) {
+    cached.limits.push_back({.key = "memcpy",
+                             .title = "memcpy",
+                             .rates = Each(rounds, &Round::memcpy_rate),
+                             .timed = {}});
+  }
   return {std::move(save), std::move(cold), std::move(cached)};
 }
 

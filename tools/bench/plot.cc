@@ -4,7 +4,7 @@
 
 #include "base/units.h"
 #include "bench/figures.h"
-#include "bench/size_text.h"
+#include "inspect/size_text.h"
 
 namespace waypost::tool {
 namespace {
@@ -69,13 +69,13 @@ void MeasureRings(const WorkDirs& dirs, const PlotSetup& setup, ProgressBar& bar
   SaveSetup save = setup.save;
   save.options.staging = Staging::kLazy;
   for (const std::uint64_t ring : ring_sizes) {
-    save.ring_bytes = ring;
+    save.engine.staging_bytes = ring;
     Rounds rounds(dirs, state, save, nullptr, bar);
     plot.rings.push_back(
         {.ring_bytes = ring,
          .stall_seconds = MedianStall(rounds, setup.runs, "plot, ring of " + SizeText(ring))});
   }
-  save.ring_bytes = setup.save.ring_bytes;
+  save.engine.staging_bytes = setup.save.engine.staging_bytes;
   save.options.staging = Staging::kFullCopy;
   Rounds rounds(dirs, state, save, nullptr, bar);
   plot.full_copy_stall_seconds = MedianStall(rounds, setup.runs, "plot, full copy");

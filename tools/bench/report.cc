@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <string_view>
+#include <thread>
 
 #include "bench/chart.h"
 #include "bench/figures.h"
-#include "bench/size_text.h"
+#include "inspect/size_text.h"
 #include "inspect/table.h"
 #include "inspect/terminal.h"
 
@@ -49,17 +50,11 @@ double MemcpySeconds(const BenchReport& report) {
 
 // ---- Tables -------------------------------------------------------------------------------------
 
-std::string TensorsText(const BenchReport& report) {
-  return report.likeness == "equal"
-             ? fmt::format("{} equal tensors", report.tensors)
-             : fmt::format("{} tensors like {}", report.tensors, report.likeness);
-}
-
 void PrintHead(const BenchReport& report) {
-  PrintLine(fmt::format("state   {}: {} in {}, {} data file{}", report.directory,
-                        SizeText(report.state_bytes), TensorsText(report), report.shards,
+  PrintLine(fmt::format("state   {}, {} data file{}", SubjectText(report), report.shards,
                         report.shards == 1 ? "" : "s"));
   PrintLine(fmt::format("path    {}, {}", report.file_system, report.path));
+  if (report.limit_path != report.path) PrintLine("limits  " + report.limit_path);
   PrintLine(
       fmt::format("save    ring of {}, staging {}; {} run{} of fresh files, its limits beside each",
                   SizeText(report.ring_bytes), report.staging, report.rounds.size(),
@@ -67,6 +62,7 @@ void PrintHead(const BenchReport& report) {
   PrintLine(report.cache_was_emptied
                 ? "cold    files are removed from the page cache (posix_fadvise) before reading"
                 : "cold    the page cache could not be emptied here: \"empty\" is not true below");
+  PrintOtherLoad(report);
   for (const std::string& command : {report.fio_write_command, report.fio_read_command}) {
     if (!command.empty()) PrintLine("fio     " + command);
   }
@@ -122,7 +118,8 @@ void PrintSave(const BenchReport& report) {
       fmt::format("stall       {} [{} - {}]: SaveAsync {}, the rest in WaitStaged right after",
                   Milliseconds(stall.median), Milliseconds(stall.lower), Milliseconds(stall.upper),
                   Milliseconds(call)));
-  PrintLine(fmt::format("            one memcpy of the state takes {}",
+  PrintLine(fmt::format("            one {} of the state takes {}",
+                        report.device == "host" ? "memcpy" : "copy within the device",
                         Milliseconds(MemcpySeconds(report))));
   std::string stages, threads;
   for (const StatFigure& stage : kStages) {
@@ -139,16 +136,6 @@ void PrintSave(const BenchReport& report) {
 }
 
 // ---- JSON ---------------------------------------------------------------------------------------
-
-Json SpreadJson(const std::vector<double>& values) {
-  const Spread spread = SpreadOf(values);
-  Json all = Json::array();
-  for (const double value : values) all.push_back(JsonNumber(value));
-  return {{"median", JsonNumber(spread.median)},
-          {"lower_quartile", JsonNumber(spread.lower)},
-          {"upper_quartile", JsonNumber(spread.upper)},
-          {"values", std::move(all)}};
-}
 
 Json OperationJson(const OperationFigures& operation) {
   Json limits = Json::object(), ratios = Json::object();
@@ -203,6 +190,41 @@ Json PlotJson(const PlotData& plot) {
 
 }  // namespace
 
+void PrintOtherLoad(const BenchSubject& subject) {
+  if (!subject.other_cores) return;
+  PrintLine(fmt::format("others  {:.2f} of {} cores were busy with something else meanwhile",
+                        *subject.other_cores, std::thread::hardware_concurrency()));
+}
+
+std::string SubjectText(const BenchSubject& subject) {
+  return fmt::format(
+      "{}: {} in {} {}{}", subject.directory, SizeText(subject.state_bytes), subject.tensors,
+      subject.likeness == "equal" ? "equal tensors" : "tensors like " + subject.likeness,
+      subject.device == "host" ? "" : " on " + subject.device);
+}
+
+Json SubjectJson(const BenchSubject& subject) {
+  return {
+      {"directory", JsonText(subject.directory)},
+      {"file_system", subject.file_system},
+      {"path", JsonText(subject.path)},
+      {"state",
+       {{"like", subject.likeness}, {"tensors", subject.tensors}, {"bytes", subject.state_bytes}}},
+      {"ring_bytes", subject.ring_bytes},
+      {"staging", subject.staging},
+      {"other_cores", subject.other_cores ? JsonNumber(*subject.other_cores) : Json()}};
+}
+
+Json SpreadJson(const std::vector<double>& values) {
+  const Spread spread = SpreadOf(values);
+  Json all = Json::array();
+  for (const double value : values) all.push_back(JsonNumber(value));
+  return {{"median", JsonNumber(spread.median)},
+          {"lower_quartile", JsonNumber(spread.lower)},
+          {"upper_quartile", JsonNumber(spread.upper)},
+          {"values", std::move(all)}};
+}
+
 void PrintReport(const BenchReport& report) {
   const std::vector<OperationFigures> operations = OperationsOf(report.rounds);
   PrintHead(report);
@@ -212,25 +234,16 @@ void PrintReport(const BenchReport& report) {
 }
 
 Json ReportJson(const BenchReport& report) {
-  Json json = {
-      {"directory", JsonText(report.directory)},
-      {"file_system", report.file_system},
-      {"path", JsonText(report.path)},
-      {"state",
-       {{"like", report.likeness},
-        {"tensors", report.tensors},
-        {"bytes", report.state_bytes},
-        {"shards", report.shards}}},
-      {"ring_bytes", report.ring_bytes},
-      {"staging", report.staging},
-      {"runs", report.rounds.size()},
-      {"page_cache_was_emptied", report.cache_was_emptied},
-      {"fio",
-       {{"write_command", JsonText(report.fio_write_command)},
-        {"read_command", JsonText(report.fio_read_command)},
-        {"note", JsonText(report.fio_note)}}},
-      {"memcpy_seconds", JsonNumber(MemcpySeconds(report))},
-  };
+  Json json = SubjectJson(report);
+  json["device"] = report.device;
+  json["limit_path"] = JsonText(report.limit_path);
+  json["state"]["shards"] = report.shards;
+  json["runs"] = report.rounds.size();
+  json["page_cache_was_emptied"] = report.cache_was_emptied;
+  json["fio"] = {{"write_command", JsonText(report.fio_write_command)},
+                 {"read_command", JsonText(report.fio_read_command)},
+                 {"note", JsonText(report.fio_note)}};
+  json["memcpy_seconds"] = JsonNumber(MemcpySeconds(report));
   for (const OperationFigures& operation : OperationsOf(report.rounds)) {
     json[operation.key] = OperationJson(operation);
   }

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 
@@ -52,7 +51,7 @@ Rounds::Rounds(const WorkDirs& dirs, BigState& state, const SaveSetup& setup, Fi
                                                    .one_thread = true,
                                                    .staging = limit_pool_.memory()})),
       mover_(limit_ring_, limit_pool_),
-      engine_({.staging_bytes = setup.ring_bytes}) {}
+      engine_(setup) {}
 
 void Rounds::WarmUp() {
   bar_.BeginStep("warming up");
@@ -86,7 +85,11 @@ Round Rounds::Run(const std::string& what) {
   round.restore_cold = Restore();
   bar_.BeginStep(what + ": restore, cached");
   FillCache();
-  round.memcpy_rate = Memcpy();
+  round.memcpy_rate = state_.memory().CopyRate();
+  if (const auto link = state_.memory().MeasureLink()) {
+    round.to_host_rate = link->to_host;
+    round.from_host_rate = link->from_host;
+  }
   round.restore_cached = Restore();
   dirs_.Clear();
   return round;
@@ -127,10 +130,6 @@ Timed Rounds::WriteLimit() {
     mover_.Write(parts);
     for (const std::unique_ptr<DataFile>& file : files) file->DataSync();
   });
-  path_ = fmt::format("{}, {}", limit_ring_.backend().name(), files.front()->access());
-  if (const std::string reason = limit_ring_.backend().reason(); !reason.empty()) {
-    path_ += fmt::format(" ({})", reason);
-  }
   files.clear();
   dirs_.Clear();
   return timed;
@@ -148,7 +147,7 @@ SaveSample Rounds::Save() {
   std::optional<SaveHandle> handle;
   sample.whole = Time(state_.size_bytes(), [&] {
     Stopwatch watch;
-    handle = SaveAsync(engine_, Prefix(), state_.tensors(), setup_.options);
+    handle = SaveAsync(engine_.engine(), Prefix(), state_.tensors(), setup_.options);
     sample.call_seconds = watch.Lap();
     handle->WaitStaged();
     sample.staged_seconds = sample.call_seconds + watch.Lap();
@@ -188,24 +187,14 @@ std::optional<double> Rounds::FioRead() {
 
 Timed Rounds::Restore() {
   state_.Poison();
-  const Timed timed =
-      Time(state_.size_bytes(), [&] { waypost::Restore(engine_, Prefix(), state_.tensors()); });
+  const Timed timed = Time(state_.size_bytes(),
+                           [&] { waypost::Restore(engine_.engine(), Prefix(), state_.tensors()); });
   const std::vector<std::string> wrong = state_.Wrong();
   if (!wrong.empty()) {
     throw Error(Code::kDataLoss, fmt::format("restore {}: tensor {} is not what was saved",
                                              Prefix(), wrong.front()));
   }
   return timed;
-}
-
-// One half of the state over the other, so that no more memory is needed.  The content is lost.
-double Rounds::Memcpy() {
-  const std::span<std::byte> memory = state_.memory();
-  const std::size_t half = memory.size() / 2;
-  if (half == 0) return 0;
-  Stopwatch watch;
-  std::memcpy(memory.data(), memory.data() + half, half);
-  return static_cast<double>(half) / watch.Lap();
 }
 
 std::string Rounds::Prefix() const { return dirs_.path() + "/model"; }

@@ -1,5 +1,7 @@
 // Rounds: saves and restores of one state, and beside each of them its limit.
 //
+// The limits always go the best way that there is, whatever the engine is held to.
+//
 // A round writes the limit's file, saves, reads the checkpoint's files, restores with the page
 // cache emptied of them, and restores with them in it.  Files are fresh each time; they are
 // removed, and the file system is synced, before the next are written.  Every restore is compared
@@ -18,6 +20,7 @@
 
 #include "bench/big_state.h"
 #include "bench/fio.h"
+#include "bench/measured_engine.h"
 #include "bench/memory_probe.h"
 #include "bench/window_mover.h"
 #include "bench/work_dir.h"
@@ -28,12 +31,6 @@
 #include "waypost/engine.h"
 
 namespace waypost::tool {
-
-// How is saved.
-struct SaveSetup {
-  std::uint64_t ring_bytes = 0;
-  SaveOptions options = {};
-};
 
 // One timed operation of the whole process.
 struct Timed {
@@ -54,12 +51,15 @@ struct SaveSample {
 
 struct Round {
   Timed write_limit;
+  // Between a GPU and page-locked memory.
+  std::optional<double> to_host_rate;
+  std::optional<double> from_host_rate;
   std::optional<double> fio_write_rate;
   SaveSample save;
   Timed read_limit;
   std::optional<double> fio_read_rate;
   Timed restore_cold;
-  double memcpy_rate = 0;
+  double memcpy_rate = 0;  // within the state's own memory
   Timed restore_cached;
 };
 
@@ -81,8 +81,6 @@ class Rounds {
   static constexpr std::size_t kWarmUpSteps = 2;
   std::size_t steps() const noexcept { return fio_ != nullptr ? 7 : 5; }
 
-  // Which way the bytes went: "io_uring, direct".
-  const std::string& path() const noexcept { return path_; }
   int shard_count() const noexcept { return shard_count_; }
   // Whether the files could be removed from the page cache.
   bool cache_was_emptied() const noexcept { return cache_was_emptied_; }
@@ -92,7 +90,6 @@ class Rounds {
   SaveSample Save();
   Timed ReadLimit();
   Timed Restore();
-  double Memcpy();
   std::optional<double> FioWrite();
   std::optional<double> FioRead();
 
@@ -111,8 +108,7 @@ class Rounds {
   IoRing limit_ring_;
   WindowMover mover_;
   MemoryProbe probe_;  // after what the limits need, before the engine
-  Engine engine_;
-  std::string path_;
+  MeasuredEngine engine_;
   int shard_count_ = 0;
   bool cache_was_emptied_ = true;
 };

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -14,29 +13,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <thread>
 
 #include "base/errno_error.h"
-#include "base/unique_fd.h"
 
 namespace waypost::tool {
 namespace {
 
-constexpr int kSignals[] = {SIGHUP, SIGINT, SIGTERM};
-
 std::atomic<pid_t> child_process = 0;
-
-// Those that the program was not started to ignore, as nohup does.
-sigset_t WatchedSignals() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int signal : kSignals) {
-    struct sigaction action = {};
-    ::sigaction(signal, nullptr, &action);
-    if (action.sa_handler != SIG_IGN) ::sigaddset(&set, signal);
-  }
-  return set;
-}
 
 // Removes the directories again and again until they are gone: the engine may just be creating a
 // file.  After that nothing can be created any more.
@@ -52,10 +35,7 @@ void RemoveDirectories(const std::vector<std::string>& paths) noexcept {
 }
 
 // The files are removed here and the process ends here, whatever its other threads are waiting for.
-[[noreturn]] void WaitForSignal(const sigset_t& set, const std::vector<std::string>& paths) {
-  int signal = 0;
-  while (::sigwait(&set, &signal) != 0) {
-  }
+[[noreturn]] void EndBySignal(int signal, const std::vector<std::string>& paths) {
   if (const pid_t child = child_process; child != 0) ::kill(child, SIGKILL);
   RemoveDirectories(paths);
   ::_exit(128 + signal);
@@ -85,12 +65,9 @@ WorkDirs::WorkDirs(const std::string& base, const std::vector<std::string>& stor
   std::vector<std::string> bases = {base};
   bases.insert(bases.end(), storage_bases.begin(), storage_bases.end());
   for (const std::string& directory : bases) RequireDirectory(directory);
-  const sigset_t set = WatchedSignals();
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   try {
     for (const std::string& directory : bases) paths_.push_back(MakeDirectoryIn(directory));
-    // It ends with the process.
-    std::thread([set, paths = paths_] { WaitForSignal(set, paths); }).detach();
+    signals_.Start([paths = paths_](int signal) { EndBySignal(signal, paths); });
   } catch (...) {
     RemoveAll();
     throw;

@@ -2,7 +2,8 @@
 // also when SIGINT, SIGTERM or SIGHUP ends the program.
 //
 // Threads:  one; the signals are waited for by a thread of its own, which ends the process.
-// Lifetime: made before any other thread, since threads inherit that the signals are blocked.
+// Lifetime: made before any other thread, since threads inherit that the signals are blocked, and
+//           destroyed after them, since the signals then have their way again.
 #pragma once
 
 #include <sys/types.h>
@@ -10,6 +11,8 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "inspect/signal_watch.h"
 
 namespace waypost::tool {
 
@@ -38,6 +41,7 @@ class WorkDirs {
  private:
   void RemoveAll() const noexcept;
 
+  SignalWatch signals_;
   std::vector<std::string> paths_;  // of `base`, then of storage_bases
 };
 

@@ -5,19 +5,23 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "digits/batch_source.h"
 #include "digits/dataset.h"
+#include "digits/device_state.h"
 #include "digits/network.h"
 
 namespace waypost::digits {
 
 class Trainer {
  public:
-  // Splits `data` (borrowed) and makes the initial weights, all by `seed`.
-  Trainer(const Dataset& data, std::uint64_t seed);
+  // Splits `data` (borrowed) and makes the initial weights, all by `seed`.  With a `device`,
+  // weights and Adam's moments are there, and those below are not the run's state.
+  Trainer(const Dataset& data, std::uint64_t seed, std::unique_ptr<DeviceState> device = nullptr);
 
+  DeviceState* device() noexcept { return device_.get(); }
   Parameters& weights() noexcept { return weights_; }
   Parameters& adam_m() noexcept { return adam_m_; }  // running means of the gradients
   Parameters& adam_v() noexcept { return adam_v_; }  // and of their squares
@@ -30,7 +34,7 @@ class Trainer {
   // One step of Adam along these gradients.  Changes all of the state.
   void ApplyUpdate();
 
-  Evaluation EvaluateTest() const;
+  Evaluation EvaluateTest();
 
  private:
   const Dataset* data_;
@@ -41,6 +45,7 @@ class Trainer {
   Parameters adam_v_;
   std::int64_t step_ = 0;
   Parameters gradients_;
+  std::unique_ptr<DeviceState> device_;
 };
 
 }  // namespace waypost::digits

@@ -4,13 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "inspect/terminal.h"
 #include "memory/buffer_pool.h"
-#include "restore/bundle_reader.h"
+#include "restore/stored_checkpoint.h"
 #include "restore/tensor_loader.h"
 
 namespace waypost::tool {
@@ -23,13 +24,15 @@ class Checkpoint {
 
   explicit Checkpoint(const std::string& prefix);
 
-  const BundleReader& reader() const noexcept { return reader_; }
+  const StoredCheckpoint& reader() const noexcept { return *reader_; }
   TensorLoader& loader() noexcept { return loader_; }
-  const std::vector<StoredTensor>& tensors() const noexcept { return reader_.index().tensors(); }
+  const std::vector<TensorIndex::TensorReference>& tensors() const {
+    return reader_->index().tensors();
+  }
   // Is told of every byte that Stream and Strings read; must outlive their calls.
   void set_progress(Progress& progress) noexcept { progress_ = &progress; }
-  // Bytes of all stored extents.
-  std::uint64_t size_bytes() const noexcept;
+  // Bytes of all stored extents; of V1's strings none.
+  std::uint64_t size_bytes() const;
 
   // As StreamTensor and ReadStrings (restore/tensor_stream.h).
   void Stream(const StoredTensor& tensor, const Sink& sink);
@@ -40,7 +43,7 @@ class Checkpoint {
 
   void Advance(std::uint64_t bytes);
 
-  BundleReader reader_;
+  std::unique_ptr<StoredCheckpoint> reader_;
   BufferPool pool_;
   TensorLoader loader_;
   Progress* progress_ = nullptr;

@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 
 #include "base/errno_error.h"
 #include "base/escape.h"
-#include "base/units.h"
+#include "inspect/size_text.h"
 
 namespace waypost::tool {
 namespace {
@@ -17,6 +18,11 @@ namespace {
 constexpr std::chrono::milliseconds kFirstProgress{1000};
 constexpr std::chrono::milliseconds kProgressInterval{200};
 constexpr std::size_t kBarWidth = 30;
+
+std::string RateText(std::uint64_t bytes, double seconds) {
+  const double rate = seconds > 0 ? static_cast<double>(bytes) / seconds : 0;
+  return SizeText(static_cast<std::uint64_t>(rate)) + "/s";
+}
 
 }  // namespace
 
@@ -53,28 +59,47 @@ void PrintError(std::string_view message) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-Progress::Progress(std::uint64_t bytes_total)
+std::string ProgressText(std::uint64_t bytes_done, std::uint64_t bytes_total, double seconds) {
+  const std::uint64_t done = std::min(bytes_done, bytes_total);
+  const double part =
+      bytes_total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(bytes_total);
+  const auto filled = static_cast<std::size_t>(part * static_cast<double>(kBarWidth));
+  const std::string left =
+      done == 0 ? "" : fmt::format(", {:.0f} s left", std::ceil(seconds * (1 - part) / part));
+  return fmt::format("[{}{}] {:3.0f} %, {} of {}, {}{}", std::string(filled, '#'),
+                     std::string(kBarWidth - filled, '.'), 100 * part, SizeText(done),
+                     SizeText(bytes_total), RateText(bytes_done, seconds), left);
+}
+
+Progress::Progress(std::uint64_t bytes_total, ProgressOutput output)
     : bytes_total_(bytes_total),
-      is_terminal_(::isatty(STDERR_FILENO) != 0),
-      next_(Clock::now() + kFirstProgress) {}
+      output_(std::move(output)),
+      is_terminal_(output_.on_terminal && ::isatty(STDERR_FILENO) != 0),
+      next_(begin_ + kFirstProgress) {}
 
 Progress::~Progress() { Hide(); }
 
 void Progress::Advance(std::uint64_t bytes) {
   bytes_done_ += bytes;
+  if (output_.teller) output_.teller(bytes_done_, bytes_total_);
   if (!is_terminal_ || Clock::now() < next_) return;
   next_ = Clock::now() + kProgressInterval;
-  is_shown_ = true;
-  const double percent = bytes_total_ == 0 ? 100
-                                           : 100 * static_cast<double>(bytes_done_) /
-                                                 static_cast<double>(bytes_total_);
-  fmt::print(stderr, "\r{:3.0f} % of {} MiB\x1b[K", percent, bytes_total_ / kMiB);
+  is_shown_ = was_shown_ = true;
+  fmt::print(stderr, "\r{}\x1b[K", ProgressText(bytes_done_, bytes_total_, Seconds()));
 }
 
 void Progress::Hide() {
   if (!is_shown_) return;
   is_shown_ = false;
   std::fputs("\r\x1b[K", stderr);
+}
+
+std::string Progress::Rate() const {
+  return was_shown_ ? RateText(bytes_done_, Seconds()) : std::string();
+}
+
+double Progress::Seconds() const {
+  return std::chrono::duration<double>(Clock::now() - begin_).count();
 }
 
 ProgressBar::ProgressBar(std::size_t steps_total)

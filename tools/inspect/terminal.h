@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -24,11 +25,20 @@ void FinishOutput();
 // "waypost: MESSAGE" on standard error.
 void PrintError(std::string_view message);
 
-// A line on a terminal's standard error that says how far a long reading is; nothing elsewhere, and
-// nothing within the first second.  One thread.
+// "[######........]  43 %, 1.3 GiB of 3.0 GiB, 1.1 GiB/s, 2 s left"; pure.
+std::string ProgressText(std::uint64_t bytes_done, std::uint64_t bytes_total, double seconds);
+
+// Where progress is told.
+struct ProgressOutput {
+  bool on_terminal = true;  // a line on standard error, where that is a terminal
+  // Called by the reading's thread for each piece.  What it throws ends the reading.
+  std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)> teller = {};
+};
+
+// Says how far a long reading is; on a terminal nothing within the first second.  One thread.
 class Progress {
  public:
-  explicit Progress(std::uint64_t bytes_total);
+  explicit Progress(std::uint64_t bytes_total, ProgressOutput output = {});
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -36,14 +46,21 @@ class Progress {
   void Advance(std::uint64_t bytes);
   // Clears the line, so that other output can be printed.
   void Hide();
+  // "1.1 GiB/s" until now; "" where nothing was ever shown.
+  std::string Rate() const;
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  double Seconds() const;
+
   std::uint64_t bytes_total_;
   std::uint64_t bytes_done_ = 0;
+  const ProgressOutput output_;
   bool is_terminal_;
   bool is_shown_ = false;
+  bool was_shown_ = false;
+  Clock::time_point begin_ = Clock::now();
   Clock::time_point next_;
 };
 

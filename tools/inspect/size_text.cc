@@ -1,4 +1,4 @@
-#include "bench/size_text.h"
+#include "inspect/size_text.h"
 
 #include <fmt/format.h>
 
