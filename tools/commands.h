@@ -32,8 +32,10 @@ using Action = std::function<ExitStatus()>;
 
 void AddBench(CLI::App& program, Action& action);
 void AddCat(CLI::App& program, Action& action);
+void AddConvert(CLI::App& program, Action& action);
 void AddDiff(CLI::App& program, Action& action);
 void AddEvents(CLI::App& program, Action& action);
+void AddGraph(CLI::App& program, Action& action);
 void AddLatest(CLI::App& program, Action& action);
 void AddLs(CLI::App& program, Action& action);
 void AddRecover(CLI::App& program, Action& action);

@@ -1,4 +1,5 @@
-// The program `waypost`: looks at checkpoints and event files, and measures saves and restores.
+// The program `waypost`: looks at checkpoints and event files, converts checkpoints, and measures
+// saves and restores.
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <string>
@@ -27,7 +28,7 @@ ExitStatus Run(const Action& action) {
 
 int Main(int argc, char** argv) {
   SetLogLevel(LogLevel::kWarning);  // Which way the bytes take is none of a command's business.
-  CLI::App program("Looks at checkpoints and event files.", "waypost");
+  CLI::App program("Looks at checkpoints and event files, and converts checkpoints.", "waypost");
   program.set_version_flag("--version", std::string("waypost ") + kVersion);
   program.require_subcommand(0, 1);  // none is told below: CLI11 would not name a wrong one
   program.footer("Exit status: 0 done, 1 found wanting (a difference, damage), 2 used wrongly.");
@@ -35,10 +36,12 @@ int Main(int argc, char** argv) {
   AddLs(program, action);
   AddCat(program, action);
   AddVerify(program, action);
+  AddConvert(program, action);
   AddDiff(program, action);
   AddLatest(program, action);
   AddRecover(program, action);
   AddEvents(program, action);
+  AddGraph(program, action);
   AddBench(program, action);
   try {
     program.parse(argc, argv);

@@ -45,6 +45,7 @@ TEST(ToolUsage, WrongCommandLinesAreRefusedInOneLine) {
            {{"latest"}, "DIR is required"},
            {{"recover"}, "DIR is required"},
            {{"events"}, "PATH is required"},
+           {{"graph"}, "FILE is required"},
        }) {
     ExpectRefused(use);
   }
