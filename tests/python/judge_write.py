@@ -1,7 +1,7 @@
 """TensorFlow reads what Waypost writes: every dtype, odd names, strings, slices, shards, an overwritten prefix."""
 import unittest
 
-from tf_values import (NUMERIC, SLICEABLE, from_numpy, generator, random_tensor, restore, slice_of, slice_spec, tf,
+from tf_values import (NOT_SLICEABLE, NUMERIC, SLICEABLE, from_numpy, generator, random_tensor, restore, slice_of, slice_spec, tf,
                        to_numpy)
 
 from judge_common import Tensor, fresh, listing, write_by_waypost
@@ -92,12 +92,29 @@ class WaypostWrites(unittest.TestCase):
                     got = restore(prefix, name, tensor.dtype, slice_spec(shape, start, length))
                     self.assertEqual(got.content, slice_of(tensor, start, length), name)
 
+    def test_merged_parts_are_one_checkpoint(self):
+        directory = fresh("write_merged")
+        rng = generator(6)
+        shape = (37, 23)
+        state = random_state(rng)
+        for dtype in SLICEABLE:
+            for kind, boxes in partitions(shape).items():
+                state[f"{kind}/{dtype}".encode()] = cut(random_tensor(rng, dtype, shape), boxes)
+        prefix = directory / "merged"
+        write_by_waypost(prefix, state, directory, shard_bytes=4 << 20, parts=5)
+        self.assertFalse(list(directory.glob("merged.part*")))
+        reader = tf.train.load_checkpoint(str(prefix))
+        self.assertEqual(sorted(reader.get_variable_to_shape_map()), sorted(name.decode() for name in state))
+        for name, tensor in state.items():
+            got = from_numpy(tensor.dtype, reader.get_tensor(name.decode()))
+            self.assertEqual((got.shape, got.sha256), (tensor.shape, tensor.sha256), name[:80])
+
     def test_slices_that_tensorflow_cannot_join_read_one_by_one(self):
         directory = fresh("write_exact_slices")
         rng = generator(4)
         shape = (9, 8)
         state = {dtype.encode(): cut(random_tensor(rng, dtype, shape), partitions(shape)["grid"])
-                 for dtype in ["float16", "uint16", "uint32", "uint64", "float8_e5m2", "float8_e4m3fn"]}
+                 for dtype in NOT_SLICEABLE + ["string"]}
         prefix = directory / "sliced"
         write_by_waypost(prefix, state, directory)
         for name, tensor in state.items():
@@ -113,7 +130,7 @@ class WaypostWrites(unittest.TestCase):
         state = {}
         for number in range(24):
             tensor = random_tensor(rng, "float32", (int(rng.integers(0, 50000)),))
-            tensor.device = f"/device:CPU:{number % 4}"
+            tensor.devices = [f"/device:CPU:{number % 4}"]
             state[f"v{number}".encode()] = tensor
         prefix = directory / "sharded"
         write_by_waypost(prefix, state, directory, sharded=True)

@@ -12,7 +12,21 @@ import sys
 import time
 import unittest
 
-JUDGES = ["judge_golden", "judge_write", "judge_read", "judge_train", "judge_disks"]
+JUDGES = [
+    "judge_golden",
+    "judge_write",
+    "judge_read",
+    "judge_random",
+    "judge_saver",
+    "judge_differ",
+    "judge_v1",
+    "judge_convert",
+    "judge_train",
+    "judge_tensorboard",
+    "judge_events",
+    "judge_graph",
+    "judge_disks",
+]
 
 
 class Result(unittest.TextTestResult):
@@ -29,7 +43,7 @@ class Result(unittest.TextTestResult):
 
 def main():
     parser = argparse.ArgumentParser(description="Lets Python, TensorFlow and TensorBoard judge Waypost's files.")
-    parser.add_argument("--bin", required=True, help="where waypost, train_digits and judge_write_sample are")
+    parser.add_argument("--bin", required=True, help="where waypost, train_digits and the judge_* programs are")
     parser.add_argument("--work", default="build/judges", help="for the files that are made")
     parser.add_argument("--disks", default="", help="what judge_disks.py judges; without it that is skipped")
     parser.add_argument("--counts", help="file for the numbers")
