@@ -3,7 +3,7 @@
 #
 #   tools/test.sh            everything but the long ones
 #   tools/test.sh --quick    without those that need Python
-#   tools/test.sh --full     also the large states, the mutants, a minute of each fuzzer, and clang-tidy
+#   tools/test.sh --full     also the large states and counts, the mutants, and clang-tidy; more of the fuzzers
 #
 # Exit status: 0 if nothing failed.  Builds are kept below build/, so that a second run is quick.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,7 +19,6 @@ case $#$mode in
 esac
 
 readonly results=build/test-results
-readonly fuzz_seconds=60
 
 # ---- Counting ----
 # A step that runs tests writes "passed failed skipped" to $results/STEP.counts; any other step that fails
@@ -70,12 +69,12 @@ step_install() {
 
 step_format() {
   local files
-  mapfile -t files < <(find bench engine include tests tools -name '*.h' -o -name '*.cc' | sort)
+  mapfile -t files < <(find bench cuda engine include python tests tools -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh' | sort)
   clang-format --dry-run -Werror "${files[@]}"
   say "${#files[@]} files are formatted as .clang-format says"
 }
 
-step_readme() { tools/check_readme.sh; }
+step_docs() { tools/check_docs.sh; }
 
 step_dev_build() { configure_and_build dev; }
 step_dev_tests() { run_ctest dev "$(jobs_max)" -LE full; }
@@ -92,28 +91,20 @@ step_tsan() {
   run_ctest tsan 2 -LE full
 }
 
-# The programs, and those of the tests that the judges need.
-step_release_build() {
-  configure_and_build release bin/waypost bin/train_digits waypost_graph judge_write_sample graph_sample crash_test
+# What is as it is with CUDA comes from the compiler's cache; what is not must build and find no GPU.
+step_no_cuda() {
+  configure_and_build no-cuda bin/waypost bin/train_digits device_test engine_test
+  build/no-cuda/tests/device_test --gtest_brief=1
 }
 
-# Makes build/venv-tf, or takes the one that is there when it was made for the same requirements.
+# The programs, and those of the tests that the judges need.
+step_release_build() {
+  configure_and_build release bin/waypost bin/train_digits waypost_graph judge_programs graph_sample crash_test
+}
+
 step_tensorflow() {
-  local venv=build/venv-tf python=/usr/bin/python3 stamp
-  [[ -x $python ]] || python=python3
-  stamp="$("$python" --version) $(sha256sum <tests/python/requirements.txt)"
-  if [[ -x $venv/bin/python && $(cat "$venv/stamp" 2>/dev/null) == "$stamp" ]]; then
-    say "$venv is there already"
-    return
-  fi
-  say "making $venv with $(grep -v '^#' tests/python/requirements.txt | tr '\n' ' ')(some 300 MB to fetch)"
-  rm -rf "$venv"
-  "$python" -m venv "$venv" || die "$python cannot make a virtual environment (package python3-venv)"
-  "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off \
-    -r tests/python/requirements.txt ||
-    die "pip could not install what tests/python/requirements.txt names (see above); without it" \
-      "TensorFlow cannot judge; tools/test.sh --quick leaves these tests out"
-  say "$stamp" >"$venv/stamp"
+  say "(some 300 MB to fetch; tools/test.sh --quick leaves out what needs it)"
+  make_venv build/venv-tf tests/python/requirements.txt
 }
 
 step_judges() {
@@ -128,39 +119,78 @@ step_judges() {
   rm -rf build/judges/graph
   build/release/tests/graph_sample build/judges/graph
   build/venv-tf/bin/python tests/python/check_graph.py build/judges/graph
+  say "screenshots of TensorBoard will be in build/judges/screenshots"
   build/venv-tf/bin/python tests/python/run_judges.py --bin build/release/bin --work build/judges --disks "$disks" \
     --counts "$results/$step.counts"
 }
 
+step_wheel() { tools/wheel.sh; }
+
+step_python_env() {
+  say "(some 500 MB to fetch)"
+  make_venv build/venv-python python/requirements-test.txt
+  build/venv-python/bin/python -m pip install --disable-pip-version-check -q --force-reinstall --no-deps build/wheel/waypost-*.whl
+}
+
+# Sums up what pytest says of its tests: "passed failed skipped".
+counts_of_pytest() {
+  local tests failures skipped
+  tests=$(attribute "$1" tests)
+  failures=$(($(attribute "$1" failures) + $(attribute "$1" errors)))
+  skipped=$(attribute "$1" skipped)
+  say "$((tests - failures - skipped)) $failures $skipped"
+}
+
+step_python() {
+  local venv=$PWD/build/venv-python status=0
+  "$venv/bin/ruff" check python bench/python
+  "$venv/bin/ruff" format --check python bench/python
+  # As users have it, with the types of its native module: not the sources, but what is installed.
+  (cd build && MYPYPATH='' "$venv/bin/mypy" --config-file ../pyproject.toml --cache-dir mypy-cache -p waypost)
+  "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations 10 --junitxml "$results/$step.xml" python/tests || status=$?
+  [[ ! -e $results/$step.xml ]] || counts_of_pytest "$results/$step.xml" >"$results/$step.counts"
+  return "$status"
+}
+
+# Of the native module; the engine under it has its own tests in the steps asan and tsan.
+step_python_sanitizers() {
+  if [[ $mode == --full ]]; then
+    tools/sanitize_python.sh asan
+    tools/sanitize_python.sh tsan
+  else
+    tools/sanitize_python.sh tsan python/tests/test_stress.py
+  fi
+}
+
+# The programs of docs/python.md, as they stand, where nothing but the wheel and PyTorch is installed.
+step_python_examples() {
+  rm -rf build/venv-clean build/python-examples
+  grep '^torch==' python/requirements-test.txt >build/clean-requirements.txt
+  make_venv build/venv-clean build/clean-requirements.txt
+  build/venv-clean/bin/python -m pip install --disable-pip-version-check -q build/wheel/waypost-*.whl
+  build/venv-clean/bin/python python/examples/train.py build/python-examples/train 100
+  build/venv-clean/bin/python python/examples/resume.py build/python-examples
+  build/venv-tf/bin/python python/examples/open_in_tensorflow.py build/python-examples/killed
+}
+
 step_large() {
-  configure_and_build release full_test
-  # Verbose: the rates are the point.
+  configure_and_build release full_tests
+  # Verbose: the rates and the counts are the point.
   run_ctest release 1 -L full --verbose
 }
 
 step_mutants() { tools/mutants.sh; }
 
 step_fuzz() {
-  local fuzzer name count=0
-  configure fuzz
-  NINJA_STATUS='[%p %f/%t] ' cmake --build --preset fuzz -j "$(jobs_max)" | thin_out_progress
-  for fuzzer in build/fuzz/tests/fuzz_*; do
-    name=$(basename "$fuzzer")
-    [[ -f $fuzzer && -x $fuzzer && $name != fuzz_test ]] || continue
-    mkdir -p "build/fuzz/corpus/$name"
-    "$fuzzer" -max_total_time="$fuzz_seconds" -print_final_stats=1 -artifact_prefix="$results/$name-" \
-      "build/fuzz/corpus/$name" >"$results/$name.log" 2>&1 || {
-      tail -n 60 "$results/$name.log"
-      die "$name found something: $results/$name-*"
-    }
-    say "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$results/$name.log") inputs in $fuzz_seconds seconds"
-    count=$((count + 1))
-  done
-  ((count > 0)) || die "there are no fuzzers in build/fuzz/tests"
+  if [[ $mode == --full ]]; then tools/fuzz.sh --runs 10000000; else tools/fuzz.sh --seconds 5; fi
 }
 
 step_tidy() {
-  find engine tools tests -name '*.cc' -not -path 'tests/fuzz/*' -print0 | sort -z |
+  local left_out=(-not -path 'tests/fuzz/*')
+  # Without nvcc none of this is built, and the headers that it needs may not be there.
+  grep -q '/tests/cuda/' build/dev/compile_commands.json || left_out+=(
+    -not -path 'cuda/*' -not -path 'tests/cuda/*' -not -path 'tools/bench/gpu_memory.cc')
+  find cuda engine tools tests -name '*.cc' "${left_out[@]}" -print0 | sort -z |
     xargs -0 -n 4 -P "$(jobs_max)" clang-tidy --quiet -p build/dev
 }
 
@@ -172,19 +202,25 @@ steps=(
   "format|check the formatting"
   "dev_build|build (dev)|stop"
   "dev_tests|run the tests (dev)"
+  "no_cuda|build without CUDA"
   "asan|build and run the tests with address and undefined-behaviour sanitizers"
   "tsan|build and run the tests with the thread sanitizer"
+  "fuzz|run the fuzzers"
   "release_build|build (release)|stop"
-  "readme|check the examples of README.md"
+  "docs|check examples and tests that the documentation names"
 )
 [[ $mode == --quick ]] || steps+=(
   "tensorflow|make a virtual environment with TensorFlow"
   "judges|let the real TensorFlow judge"
+  "wheel|build the wheel of the Python package|stop"
+  "python_env|make a virtual environment with PyTorch, JAX and what the package plugs into|stop"
+  "python|check and test the Python package"
+  "python_sanitizers|run its threads with the thread sanitizer"
+  "python_examples|run its examples in a clean virtual environment"
 )
 [[ $mode != --full ]] || steps+=(
-  "large|run the tests with large states (release)"
+  "large|run the tests with large states and large counts (release)"
   "mutants|break the code and see the tests fail"
-  "fuzz|run the fuzzers"
   "tidy|run clang-tidy"
 )
 
