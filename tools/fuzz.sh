@@ -42,7 +42,6 @@ fuzz() {
   local name=$1 log=$logs/$1.log status=0 regressions=() rate
   [[ ! -d tests/fuzz/regressions/$name ]] || regressions=("tests/fuzz/regressions/$name")
   mkdir -p "build/fuzz/corpus/$name"
-  # libprotobuf tells everybody about strings that are no UTF-8.
   # Without its choice by entropy, which takes most of the time, more than twice as many inputs are tried.
   "$bin/$name" "$limit" "${promises[@]}" -entropic=0 -print_final_stats=1 -artifact_prefix="$found/$name-" \
     "build/fuzz/corpus/$name" "$seeds/$name" "${regressions[@]}" 2>&1 | grep -av '^\[libprotobuf' >"$log" || status=$?

@@ -6,6 +6,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/stubs/strutil.h>
 #include <google/protobuf/text_format.h>
 
@@ -186,6 +187,8 @@ std::string PrintMessage(const google::protobuf::Message& message) {
 
 bool ParseBinary(std::string_view bytes, google::protobuf::Message& message) {
   CheckMessageSize(bytes.size());
+  // An error is one line, and the caller's: protobuf would print another one beside it.
+  const google::protobuf::LogSilencer silencer;
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
 }
 

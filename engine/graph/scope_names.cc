@@ -4,6 +4,7 @@
 #include <set>
 
 #include "graph/graph_model.h"
+#include "graph/proto_bytes.h"
 #include "waypost/error.h"
 
 namespace waypost {
@@ -171,7 +172,7 @@ void RenameMessages(const std::string& key, tf::CollectionDef& collection, const
   tf::CollectionDef::BytesList kept;
   for (const std::string& bytes : collection.bytes_list().value()) {
     Message message;
-    if (!message.ParseFromString(bytes)) {
+    if (!ParseBinary(bytes, message)) {
       throw Error(Code::kDataLoss,
                   "collection '" + key + "' has an item that is no " + message.GetTypeName());
     }

@@ -277,9 +277,8 @@ std::vector<std::string> Directories() {
     return bytes;
   };
   return {
-      // m.index of one data file by save 1, the file, a stale one of two, and the lock file of save
-      // 1
-      // that names two as replaced.
+      // m.index of one data file by save 1, the file, a stale one of two, and the lock file of that
+      // save, which names two as replaced.
       program({0, 0, 0, 0, 0, 0, 1,          //
                0, 0, 0, 1, 0, 0, 2, 1, 'x',  //
                0, 0, 0, 1, 1, 0, 2, 1, 'x',  //

@@ -56,6 +56,15 @@ TEST(GraphMessages, TensorFlowsGraphComesBackAsItWas) {
   EXPECT_EQ(SerializeMessage(from_text).size(), bytes.size());
 }
 
+// A node whose name is no UTF-8, of which libprotobuf would print a line of its own.
+TEST(GraphMessages, AnErrorIsTheCallersAndNoLineOfProtobufs) {
+  const std::string bytes("\x0a\x03\x0a\x01\xff", 5);
+  tf::GraphDef proto;
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(MessageOf([&] { ParseMessage(bytes, proto); }), "the bytes are no GraphDef");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 TEST(GraphMessages, TensorFlowsMetaGraphComesBackAsItWas) {
   const std::string text = FileContent("model.meta.pbtxt");
   tf::MetaGraphDef from_text;
