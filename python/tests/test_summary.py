@@ -5,8 +5,10 @@ That TensorFlow and TensorBoard read them is proved in test_train_tensorflow.py.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +110,30 @@ def test_summary_by_hand() -> None:
     ]  # fmt: skip
     with pytest.raises(waypost.DataLossError):
         summary.Summary.FromString(b"\xff")
+
+
+class Fleeting:
+    """Gives an array whose values are others as soon as nobody keeps the array."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.memory = values.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.memory[:]
+        weakref.finalize(array, self.memory.fill, 0)
+        return array
+
+
+def test_a_value_that_is_copied_is_kept_until_it_is_read() -> None:
+    # Proved: what a Summary makes of a value lives as long as the engine reads it.
+    kept, fleeting = summary.Summary(), summary.Summary()
+    ramp = np.linspace(0.25, 1, 4, dtype=np.float32)
+    for made, of in ((kept, np.copy), (fleeting, Fleeting)):
+        made.add_histogram("h", of(ramp))
+        made.add_image("i", of(ramp.reshape(2, 2, 1)))
+        made.add_audio("a", of(ramp.reshape(4, 1)), 8000)
+        made.add_tensor("t", of(ramp))
+    assert fleeting.SerializeToString() == kept.SerializeToString()
 
 
 def test_file_writer_writes_what_it_is_given(tmp_path: Path, graph: train.Graph) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,15 +160,15 @@ class Summary:
 
     def add_histogram(self, tag: str, values: Any) -> None:
         """An array of any shape of real numbers, neither NaN nor infinite."""
-        self._native.add_histogram(tag, _tensor(tag, values).reference)
+        _add(self._native.add_histogram, tag, values)
 
     def add_image(self, tag: str, pixels: Any) -> None:
         """[height, width, channels] with 1, 3 or 4 channels: uint8 as it is, floats scaled."""
-        self._native.add_image(tag, _tensor(tag, pixels).reference)
+        _add(self._native.add_image, tag, pixels)
 
     def add_audio(self, tag: str, samples: Any, sample_rate: float) -> None:
         """float32 [frames, channels] between -1 and 1; ``sample_rate`` in Hz."""
-        self._native.add_audio(tag, _tensor(tag, samples).reference, sample_rate)
+        _add(self._native.add_audio, tag, samples, sample_rate)
 
     def add_text(self, tag: str, text: str) -> None:
         """Markdown, for TensorBoard's plugin "text"."""
@@ -176,23 +176,18 @@ class Summary:
 
     def add_tensor(self, tag: str, tensor: Any, plugin_name: str = "", plugin_content: bytes = b"") -> None:
         """Any tensor, for the plugin named."""
-        self._native.add_tensor(tag, _tensor(tag, tensor).reference, plugin_name, plugin_content)
+        _add(self._native.add_tensor, tag, tensor, plugin_name, plugin_content)
 
 
-@dataclass
-class _Tensor:
-    reference: _native.TensorRef
-    memory: object
-
-
-def _tensor(tag: str, value: Any) -> _Tensor:
-    """A value of the host's memory as the engine takes it."""
+def _add(add: Callable[..., None], tag: str, value: Any, *rest: Any) -> None:
+    """Calls `add` with a value in the host's memory as the engine takes it."""
     if _leaves.kind_of(value) == "torch":
         value = value.detach().cpu()
     elif not _leaves.kind_of(value):
         value = np.asarray(value)
+    # The reference is an address only: what may be a copy is kept until the call has returned.
     (memory,) = _leaves.to_save(tag, value)
-    return _Tensor(reference_to(memory, b""), memory)
+    add(tag, reference_to(memory, b""), *rest)
 
 
 def values_of(summary: bytes) -> list[SummaryValue]:
