@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import waypost
 from signals import HEED_SIGINT
+from waypost import train
 
 MIB = 1 << 20
 
@@ -153,6 +154,19 @@ def test_an_error_that_nobody_waited_for_is_raised_by_the_next_save(tmp_path: Pa
         time.sleep(0.01)
     with pytest.raises(waypost.Error, match=r"gone"):
         engine.close()
+
+
+def test_saves_of_a_saver_leave_another_save_s_error_to_be_told_once(tmp_path: Path, prefix: str) -> None:
+    # Proved: what an engine forgets of saves that are over holds no error that nobody has seen.
+    engine = waypost.Engine(staging_bytes=16 * MIB, write_bytes_per_second_max=64 * MIB)
+    removed_directory(tmp_path, engine)
+    saver = train.Saver(engine=engine)
+    for step in range(3):
+        saver.save({"a": 1}, prefix, step)
+    with pytest.raises(waypost.Error, match=r"gone"):
+        engine.settle()
+    engine.save(prefix, {"a": 1})
+    engine.close()
 
 
 def test_tensors_stay_as_long_as_they_are_read(slow: waypost.Engine, prefix: str) -> None:

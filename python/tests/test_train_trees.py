@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,25 @@ def test_a_tree_that_changes_keeps_what_retention_counts(tmp_path: Path) -> None
     saver.save({"b": np.ones(3)}, str(tmp_path / "m"), 3)
     assert saver.last_checkpoints == [str(tmp_path / "m-2"), str(tmp_path / "m-3")]
     assert not train.checkpoint_exists(tmp_path / "m-1")
+
+
+def test_saves_that_are_over_keep_no_state(tmp_path: Path) -> None:
+    # Proved: once a Saver's save is over and the next one starts, nothing of it is kept, though nobody waited for it.
+    with waypost.Engine() as engine:
+        saver = train.Saver(engine=engine)
+        states = []
+        for step in range(8):
+            array = np.full(1 << 16, step)
+            states.append(weakref.ref(array))
+            saver.save_async({"a": array}, str(tmp_path / "m"), step)
+            del array
+        gc.collect()
+        assert all(state() is None for state in states[:-1])
+        # The last one, and one before it that may still have removed old files.
+        assert len(engine._handles) <= 3
+        saver.wait_committed()
+        gc.collect()
+        assert states[-1]() is None
 
 
 def test_names_that_no_node_can_have(tmp_path: Path) -> None:

@@ -206,6 +206,11 @@ class Engine:
         handle = SaveHandle(native, owners)
         with self._lock:
             self._handles.append(handle)
+            handles = list(self._handles)
+        # A Saver's saves are not settled here.  Not under the lock: memory that goes may run anything.
+        settled = {each for each in handles if each.is_settled()}
+        with self._lock:
+            self._handles = [each for each in self._handles if each not in settled]
         _log.hand_on()
         return handle
 

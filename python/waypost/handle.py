@@ -200,6 +200,15 @@ class SaveHandle:
             return self._native.wait_committed(seconds)
         except Error:
             return True
+        finally:
+            self._let_go()
+
+    def is_settled(self) -> bool:
+        """Whether it has ended and nothing is left to be told of it; lets its memory go where nobody reads it."""
+        self._let_go()
+        state = self._native.state()
+        # One that is committed can still fail to remove old files.
+        return state in ("finished", "cancelled") or (state == "failed" and self._error_seen)
 
     def poll_staged(self, seconds: float) -> bool:
         """Whether its tensors may change, after at most that time; a failure is told by :meth:`raise_unseen_error`."""
