@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 import waypost
 
@@ -41,6 +42,36 @@ def test_what_cannot_be_saved_or_filled_is_named(prefix: str) -> None:
     waypost.save(prefix, {"a": jax.numpy.ones(3)})
     with pytest.raises(waypost.InvalidArgumentError, match=r"^a: an array of JAX cannot be filled"):
         waypost.restore(prefix, {"a": jax.numpy.zeros(3)})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept", "changed"),
+    [
+        ("int64", [2**31 - 1, -(2**31)], 2**31),
+        ("uint64", [2**32 - 1], 2**63),
+        ("float64", [0.5, -0.0, np.nan, np.inf], 0.1),
+        ("float64", [2.0**127], 2.0**128),
+        ("complex128", [complex(np.nan, 0.5)], complex(np.nan, 0.1)),
+    ],
+)
+@pytest.mark.parametrize("mmap", [False, True])
+def test_values_of_64_bits_are_kept_or_refused(
+    prefix: str, dtype: str, kept: list, changed: complex, mmap: bool
+) -> None:
+    # Proved: JAX without 64 bits gets the values that were saved or none.
+    waypost.save(prefix, {"kept": np.array(kept, dtype), "empty": np.zeros((0, 2), dtype)})
+    back = waypost.load(prefix, framework="jax", mmap=mmap)
+    assert isinstance(back["kept"], jax.Array)
+    np.testing.assert_array_equal(np.asarray(back["kept"]).astype(dtype), np.array(kept, dtype))
+    assert back["empty"].shape == (0, 2)
+    waypost.save(prefix, {"a": np.array([[*kept, changed]], dtype), "b": np.array(changed, dtype)})
+    for name in ("a", "b"):
+        with pytest.raises(waypost.InvalidArgumentError, match=rf"tensor {name}: .*{dtype}.*enable jax_enable_x64"):
+            waypost.load(prefix, [name], framework="jax", mmap=mmap)
+    with jax.enable_x64(True):
+        back = waypost.load(prefix, framework="jax", mmap=mmap)
+        assert back["b"].dtype == dtype
+        assert np.asarray(back["b"]).tobytes() == np.array(changed, dtype).tobytes()
 
 
 def test_sharded_arrays_are_saved_in_their_shards(prefix: str) -> None:

@@ -95,6 +95,25 @@ def test_arrays_are_read_as_another_kind(tmp_path: Path) -> None:
     assert type(restored["number"]) is float
 
 
+def test_values_of_64_bits_are_kept_or_refused(tmp_path: Path) -> None:
+    # Proved: JAX without 64 bits gets the values that were saved or none, but where another dtype is asked for.
+    one = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with ocp.PyTreeCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "1", {"count": np.array([7, -7]), "large": np.array([2**40 + 1])})
+
+        def restored(name: str, **options: Any) -> Any:
+            args = {"count": ocp.RestoreArgs(), "large": ocp.RestoreArgs()}
+            args[name] = ocp.ArrayRestoreArgs(sharding=one, **options)
+            return checkpointer.restore(tmp_path / "1", restore_args=args)[name]
+
+        assert restored("count").tolist() == [7, -7]
+        for options in ({}, {"dtype": np.int64}):
+            with pytest.raises(waypost.InvalidArgumentError, match=r"arrays/large: .*enable jax_enable_x64"):
+                restored("large", **options)
+        assert restored("large", dtype=np.int32).tolist() == [1]
+        assert restored("large", dtype=np.float32).tolist() == [2.0**40]
+
+
 def test_random_keys_come_back(tmp_path: Path) -> None:
     keys = jax.random.split(jax.random.key(1), 3)
     with ocp.PyTreeCheckpointer() as checkpointer:

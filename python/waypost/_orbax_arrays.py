@@ -12,6 +12,7 @@ from orbax.checkpoint import metadata  # type: ignore[import-untyped]
 
 from ._leaves import Memory
 from ._request import Request
+from .checkpoint import refuse_if_jax_changes
 from .engine import Engine
 from .errors import DataLossError, InvalidArgumentError
 from .opened import OpenCheckpoint
@@ -141,7 +142,9 @@ class SharedArray:
             whole: np.ndarray[Any, Any] = np.zeros(wanted, part.dtype)
             whole[tuple(slice(size) for size in part.shape)] = part
             part = whole
-        return part if self._dtype is None else part.astype(self._dtype, copy=False)
+        part = part if self._dtype is None else part.astype(self._dtype, copy=False)
+        refuse_if_jax_changes(f"restore {self._stored.prefix}: {self._stored.name}", part)
+        return part
 
 
 def _sharding_of(stored: Stored, arg: Any) -> Any:

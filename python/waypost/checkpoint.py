@@ -66,12 +66,13 @@ def load(
             it: the others are copies, so that what is written to one is not seen in another.  They live as long as
             they are used, whatever becomes of the checkpoint, unless somebody cuts a data file in place (SIGBUS).
         framework: "numpy", "torch" or "jax"; None: what each was saved from, where the tree says so and the framework
-            is installed, else NumPy.
+            is installed, else NumPy.  JAX without ``jax_enable_x64`` makes 64 bits 32.
         verify: with ``mmap`` False leaves the check of the bytes out.
         progress: a bar: None where standard error is a terminal, True always, False never.
 
     Raises:
         NotFoundError: for a checkpoint or names that are not there, all named.
+        InvalidArgumentError: for 64-bit values that JAX has only 32 bits for.
         DataLossError: for damage; names file, tensor and offset.
     """
     checkpoint = opened(prefix)
@@ -144,7 +145,7 @@ def maker(
     if made_as == "torch":
         return lambda: _as_torch(path, info, array())
     if made_as == "jax":
-        return lambda: _as_jax(array())
+        return lambda: _as_jax(path, name, array())
     return array
 
 
@@ -176,10 +177,34 @@ def _as_torch(path: str, info: TensorInfo, array: np.ndarray[Any, Any]) -> Any:
     return flat.view(dtype).reshape(array.shape)
 
 
-def _as_jax(array: np.ndarray[Any, Any]) -> Any:
+def _as_jax(path: str, name: str, array: np.ndarray[Any, Any]) -> Any:
     import jax.numpy
 
+    refuse_if_jax_changes(f"load {path}: tensor {name}", array)
     return jax.numpy.asarray(array)
+
+
+def refuse_if_jax_changes(place: str, array: np.ndarray[Any, Any]) -> None:
+    """JAX makes 64 bits 32 and says nothing, unless ``jax_enable_x64`` is set.
+
+    Where each value stays what it is, as a counter does, that is as well.  For the package's own use.
+
+    Raises:
+        InvalidArgumentError: for values that would be others.
+    """
+    import jax
+
+    made_as = np.dtype(jax.dtypes.canonicalize_dtype(array.dtype))
+    if made_as == array.dtype:
+        return
+    with np.errstate(all="ignore"):
+        back = array.astype(made_as).astype(array.dtype)
+    # The parts of a complex number one by one: beside a NaN, too, the other is to be kept.
+    one, other = (each.reshape(-1).view(np.float64) if each.dtype.kind == "c" else each for each in (array, back))
+    if not np.array_equal(one, other, equal_nan=True):
+        raise _leaves.refuse(
+            place, f"JAX would change values of {array.dtype} to {made_as}; enable jax_enable_x64, or load as numpy"
+        )
 
 
 class CopyLoader:
