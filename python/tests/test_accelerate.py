@@ -139,6 +139,26 @@ def test_the_hooks_take_the_models_over(tmp_path: Path) -> None:
     assert job.counter.count == 2
 
 
+@pytest.mark.parametrize("with_hooks", [False, True])
+def test_a_model_without_tensors_is_one_of_them(tmp_path: Path, with_hooks: bool) -> None:
+    # Proved: a loss function that was given to prepare() counts as a model in what is saved and loaded.
+    job = Job()
+    job.accelerator.prepare(torch.nn.CrossEntropyLoss())
+    job.accelerator.prepare(torch.nn.Linear(2, 2))
+    save, load = save_state, load_state
+    if with_hooks:
+        register(job.accelerator)
+        save, load = accelerate.Accelerator.save_state, accelerate.Accelerator.load_state
+    weights = job.weights()
+    save(job.accelerator, str(tmp_path))
+    job.step()
+    load(job.accelerator, str(tmp_path))
+    assert_equal(job.weights(), weights)
+    job.accelerator._models.pop()
+    with pytest.raises(waypost.InvalidArgumentError, match="it has 3 models, and there are 2"):
+        load(job.accelerator, str(tmp_path))
+
+
 def test_with_the_hooks_older_directories_are_loaded(tmp_path: Path) -> None:
     job = Job()
     job.step()

@@ -150,8 +150,9 @@ def _writes(accelerator: Accelerator) -> bool:
 
 def _load_models(accelerator: Accelerator, source: OpenCheckpoint, engine: Engine | None) -> None:
     models = _models(accelerator)
-    names = {name.split("/")[1] for name in source.infos if name.startswith("models/")}
-    _require_as_many(source.prefix, "models", len(names), len(models))
+    # Not by the names of tensors: a model may have none.
+    node = source.members.get("models") or {}
+    _require_as_many(source.prefix, "models", len(node.get("list", [])), len(models))
     for i, model in enumerate(models):
         _modules.restore(engine or default_engine(), source, f"models/{i}", model)
 
