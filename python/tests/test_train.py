@@ -363,6 +363,17 @@ def test_functions_of_checkpoints(tmp_path: Path) -> None:
         train.load_checkpoint(tmp_path)
 
 
+def test_strings_of_a_tree_are_read_as_they_are_stored(tmp_path: Path) -> None:
+    # Proved: the reader gives bytes, str and large integers of a tree as arrays of bytes objects, to the last byte.
+    stored = {"bytes": b"a\0b\0\0", "str": "größe\0".encode(), "large": str(2**70).encode(), "empty": b""}
+    waypost.save(tmp_path / "m", stored | {"str": "größe\0", "large": 2**70, "names": np.array([b"\0"], object)})
+    reader = train.load_checkpoint(tmp_path / "m")
+    for name, value in stored.items():
+        found = reader.get_tensor(name)
+        assert (found.dtype, found.shape, found.item()) == (np.dtype(object), (), value)
+    assert train.load_variable(tmp_path / "m", "names").tolist() == [b"\0"]
+
+
 # ---- Graphs ----
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _log, _native
-from .checkpoint import load
+from .checkpoint import load, strings_of
 from .errors import InvalidArgumentError, NotFoundError
 from .opened import OpenCheckpoint, PathLike
 
@@ -170,6 +170,9 @@ class CheckpointReader:
         """
         if tensor_str not in self._infos:
             raise NotFoundError(f"{self._checkpoint.prefix}: no tensor {tensor_str}")
+        # A str or bytes of a tree, too: NumPy's own strings would lose NUL bytes at their end.
+        if self._infos[tensor_str].dtype == "string":
+            return strings_of(self._checkpoint, self._infos[tensor_str])
         return np.asarray(load(self._checkpoint, [tensor_str], framework="numpy")[tensor_str])
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:

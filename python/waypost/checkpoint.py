@@ -133,7 +133,7 @@ def maker(
     if info.dtype == "string":
         if kind in _tree.VALUE_DTYPES:
             return lambda: _tree.value_of(path, name, kind, checkpoint.read_strings(name)[0])
-        return lambda: _strings(checkpoint, info)
+        return lambda: strings_of(checkpoint, info)
     dtype = _leaves.NUMPY_DTYPES.get(_leaves.STORED_AS.get(info.dtype, info.dtype))
     if dtype is None:
         raise UnimplementedError(f"load {path}: tensor {name}: dtype {info.dtype} cannot be loaded")
@@ -157,7 +157,8 @@ def _is_installed(framework: str) -> bool:
     return True
 
 
-def _strings(checkpoint: OpenCheckpoint, info: TensorInfo) -> Any:
+def strings_of(checkpoint: OpenCheckpoint, info: TensorInfo) -> np.ndarray[Any, Any]:
+    """A tensor of strings as an array of ``bytes`` objects, for the package's own use."""
     values = checkpoint.read_strings(info.name)
     array: np.ndarray[Any, Any] = np.empty(len(values), object)
     array[:] = values
