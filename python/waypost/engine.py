@@ -268,7 +268,8 @@ class Engine:
     def wait_staged(self) -> None:
         """Waits until no save under way reads its tensors any more, so that they may change.
 
-        Call it before ``optimizer.step()``, or let :meth:`updating` do it.
+        Call it before ``optimizer.step()``, and before a forward pass that writes buffers of the state in place, or
+        let :meth:`updating` do it.
 
         Raises:
             Error: of a save that failed and whose error nobody has seen yet.
@@ -289,7 +290,11 @@ class Engine:
 
     @contextmanager
     def updating(self) -> Iterator[None]:
-        """``with engine.updating(): optimizer.step()``: :meth:`wait_staged` comes first."""
+        """``with engine.updating(): optimizer.step()``: :meth:`wait_staged` comes first.
+
+        Where a forward pass writes buffers of the state in place (BatchNorm's statistics, codebooks), it belongs in
+        such a block, too, unless copies of them were saved.
+        """
         self.wait_staged()
         yield
 

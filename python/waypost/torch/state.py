@@ -36,6 +36,9 @@ def guard(optimizer: Optimizer, *saving: Waited) -> RemovableHandle:
     Returns:
         A handle; its ``remove()`` ends this.
 
+    A forward pass that writes buffers of the state in place (BatchNorm's statistics, codebooks) comes before the step:
+    it needs a wait of its own (``with waypost.updating():``), unless copies of the buffers were saved.
+
     The step raises the error of a save that failed (:meth:`waypost.Engine.wait_staged`), and has then changed nothing.
     """
 
@@ -53,7 +56,8 @@ def state_of(**objects: Any) -> dict[str, Any]:
     """The tree to save of modules, optimizers, schedulers and values, by the names that they are given.
 
     Whatever has a ``state_dict`` stands with what that gives, anything else as it is.  The tensors are the live ones,
-    not copies.  :func:`restore` takes the same names.
+    not copies, buffers too (:func:`guard` says what that asks of a forward pass).  :func:`restore` takes the same
+    names.
 
         waypost.save_async("ckpt/m-7", waypost.torch.state_of(model=model, optimizer=optimizer, step=7))
     """
