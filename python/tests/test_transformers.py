@@ -20,8 +20,14 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 transformers = pytest.importorskip("transformers", reason="needs Transformers")
 pytest.importorskip("accelerate", reason="Transformers' Trainer needs Accelerate")
 
+from torch.optim import optimizer as optimizers  # noqa: E402
 from waypost import _rng  # noqa: E402
-from waypost.transformers import WaypostTrainer, WaypostTrainerMixin, latest_checkpoint  # noqa: E402
+from waypost.transformers import (  # noqa: E402
+    WaypostCallback,
+    WaypostTrainer,
+    WaypostTrainerMixin,
+    latest_checkpoint,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
@@ -78,7 +84,7 @@ def trainer(
     evaluated = options.pop("eval_dataset", None)
     trained = options.pop("train_dataset", data())
     args = transformers.TrainingArguments(str(root), **(given | options))
-    return WaypostTrainer(
+    return kind(
         model(seed, words),
         args,
         train_dataset=trained,
@@ -137,6 +143,69 @@ def test_a_checkpoint_holds_its_step_and_no_pickle(tmp_path: Path) -> None:
     beside = set(os.listdir(tmp_path / "checkpoint-3"))
     assert {"state.index", "config.json", "trainer_state.json", "training_args.json"} <= beside
     assert not [name for name in beside if name.endswith((".bin", ".pt", ".pth", ".pkl", ".safetensors"))]
+
+
+def slow_engine() -> Engine:
+    """One that still reads weights of 300,000 words when a save has returned, and notices when they change."""
+    return Engine(staging_bytes=16 << 20, write_bytes_per_second_max=96 << 20, check_stable="all")
+
+
+class Terminated(WaypostTrainer):
+    """Asks for the JIT checkpoint where SIGTERM does, between the backward pass and the step."""
+
+    found: bool | None = None
+
+    def training_step(self, *args: Any, **options: Any) -> Any:
+        loss = super().training_step(*args, **options)
+        if self.state.global_step == 2:
+            callback = next(each for each in self.callback_handler.callbacks if hasattr(each, "jit_manager"))
+            callback.jit_manager.is_checkpoint_requested = True
+        return loss
+
+    def _save_checkpoint(self, *args: Any, **options: Any) -> None:
+        super()._save_checkpoint(*args, **options)
+        self.found = waypost.checkpoint.exists(prefix_of(Path(self.args.output_dir) / "checkpoint-2"))
+
+
+def test_the_checkpoint_of_a_sigterm_is_there_and_whole(tmp_path: Path) -> None:
+    # Proves that it is committed before Transformers goes on to end the process, and holds one step only.
+    weights = Weights()
+    with slow_engine() as engine:
+        fit = trainer(
+            tmp_path,
+            (weights,),
+            kind=Terminated,
+            enable_jit_checkpoint=True,
+            save_steps=100,
+            waypost_engine=engine,
+            words=300_000,
+        )
+        fit.train()
+    assert fit.found
+    assert checkpoints(tmp_path) == ["checkpoint-2"]
+    loaded = waypost.load(prefix_of(tmp_path / "checkpoint-2"))
+    assert_equal(loaded["model"], weights.seen[2])
+    assert loaded["scheduler"]["last_epoch"] == 2
+
+
+def test_the_wait_is_in_the_step_itself(tmp_path: Path) -> None:
+    # Proves that no callback can pass it by, that it ends with the training, and is in no optimizer.
+    class Looks(Weights):
+        def on_step_end(self, args: Any, state: Any, control: Any, *, optimizer: Any, **others: Any) -> None:
+            super().on_step_end(args, state, control, **others)
+            assert not optimizer.optimizer._optimizer_step_pre_hooks
+
+    hooks = dict(optimizers._global_optimizer_pre_hooks)
+    weights = Looks()
+    with slow_engine() as engine:
+        fit = trainer(tmp_path, (weights, Stop(5)), save_steps=1, waypost_engine=engine, words=300_000)
+        fit.remove_callback(WaypostCallback)
+        with pytest.raises(KeyboardInterrupt):
+            fit.train()
+    assert checkpoints(tmp_path) == [f"checkpoint-{step}" for step in (1, 2, 3, 4)]
+    for step in (1, 2, 3, 4):
+        assert_equal(waypost.load(prefix_of(tmp_path / f"checkpoint-{step}"))["model"], weights.seen[step])
+    assert hooks == dict(optimizers._global_optimizer_pre_hooks)
 
 
 def test_retention_keeps_the_newest_and_the_best(tmp_path: Path) -> None:

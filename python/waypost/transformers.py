@@ -30,6 +30,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, sort_checkpoints
 
 from . import _modules, _publisher, _rng, checkpoint
 from ._publisher import Publisher, optimizer_memory, prefix_of
+from ._steps import wait_before_steps
 from .engine import Engine
 from .errors import NotFoundError, UnimplementedError
 from .opened import OpenCheckpoint, PathLike
@@ -82,7 +83,8 @@ class WaypostTrainerMixin(_Base):  # type: ignore[misc]
     """Makes a Trainer save and resume with Waypost.  Put it before the Trainer's class.
 
     A save goes on beside the training: weights and the optimizer's state are borrowed until the next optimizer step,
-    all else is copied.  It is committed by the next save or the end of ``train``, and its error is raised there.
+    all else is copied.  It is committed by the next save or the end of ``train``, and its error is raised there.  The
+    last one, and that of ``enable_jit_checkpoint`` at SIGTERM, are waited for.
     ``save_total_limit`` counts committed checkpoints, and what a save replaces is removed after its commit.
 
     ``train(resume_from_checkpoint=True)`` takes :func:`latest_checkpoint`.
@@ -122,12 +124,16 @@ class WaypostTrainerMixin(_Base):  # type: ignore[misc]
                 raise NotFoundError(f"train: no whole checkpoint in {self.args.output_dir}")
         if path:
             self._put_trainer_state(str(path))
+        # The callback alone does not do: a later one may begin a save before the step.
+        waiting = wait_before_steps(self._publisher.wait_staged)
         try:
             return super().train(path or None, *args, **options)
         except BaseException:
             # Its error is the one to be raised; the save under way is let end.
             self._publisher.settle_logged()
             raise
+        finally:
+            waiting.remove()
 
     # ---- Saving ----
 
@@ -152,6 +158,9 @@ class WaypostTrainerMixin(_Base):  # type: ignore[misc]
         limit, best = self.args.save_total_limit, self.state.best_model_checkpoint
         if limit is not None and limit > 0:
             self._publisher.then(lambda: _rotate(run_dir, limit, best))
+        # Whoever else asks, at SIGTERM above all, expects the checkpoint there afterwards: the process may end.
+        if not self.control.should_save or self.control.should_training_stop:
+            self._publisher.settle()
 
     def _state_tree(self) -> dict[str, Any]:
         tree = {
