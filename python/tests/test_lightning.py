@@ -90,6 +90,17 @@ def beside(request: pytest.FixtureRequest) -> list[Any]:
     return [] if request.param == "waits" else [WaypostCallback()]
 
 
+def slow_engine() -> Engine:
+    """One that still reads tensors of a :func:`large` model when a save has returned, and notices when they change."""
+    return Engine(staging_bytes=16 << 20, write_bytes_per_second_max=64 << 20, check_stable="all")
+
+
+def large() -> Model:
+    """With the moments it has 38 MB, twice the slow engine's ring."""
+    torch.manual_seed(1)
+    return Model(width=400_000)
+
+
 def assert_equal(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert one.keys() == other.keys()
     for name, value in one.items():
@@ -179,6 +190,34 @@ def test_weight_averages_do_not_reach_a_save_under_way(tmp_path: Path) -> None:
     for step in (4, 8):
         path = next(tmp_path.glob(f"*step={step}.ckpt"))
         assert_equal(WaypostCheckpointIO().load_checkpoint(path)["state_dict"], trained.seen[step])
+
+
+def test_two_model_checkpoints_keep_a_best_each(tmp_path: Path) -> None:
+    # Proves that a name is taken once its save begins: a path that both had taken would be removed by one.
+    lowest, highest = (
+        ModelCheckpoint(dirpath=tmp_path, monitor="score", mode=mode, every_n_train_steps=2) for mode in ("min", "max")
+    )
+    callbacks = [WaypostCallback(), lowest, highest]
+    with slow_engine() as engine:
+        fit = trainer(tmp_path, WaypostCheckpointIO(engine), callbacks, max_steps=8, val_check_interval=2)
+        fit.fit(large(), batches(), batches())
+    assert lowest.best_model_path != highest.best_model_path
+    steps = [WaypostCheckpointIO().load_checkpoint(best.best_model_path)["global_step"] for best in (lowest, highest)]
+    assert steps == [8, 2]
+    assert {str(path) for path in tmp_path.iterdir()} == {lowest.best_model_path, highest.best_model_path}
+
+
+def test_one_name_for_all_is_numbered(tmp_path: Path) -> None:
+    # Proves that a save that outlasts a validation interval keeps its name from the next one.
+    best = ModelCheckpoint(dirpath=tmp_path, filename="best", monitor="score", save_top_k=2, every_n_train_steps=1)
+    # Smaller than the ring, so that no step waits, and seconds until it is committed.
+    with Engine(staging_bytes=16 << 20, write_bytes_per_second_max=8 << 20) as engine:
+        io = WaypostCheckpointIO(engine)
+        fit = trainer(tmp_path, io, [WaypostCallback(), best], max_steps=3, val_check_interval=1, limit_val_batches=1)
+        fit.fit(model(width=100_000), batches(), batches())
+    assert len(best.best_k_models) == 2
+    assert {str(path) for path in tmp_path.glob("best*")} == set(best.best_k_models)
+    assert {io.load_checkpoint(path)["global_step"] for path in best.best_k_models} == {2, 3}
 
 
 def test_a_save_after_the_fit_is_waited_for(tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ copied; a save is committed by the next one or by the end of ``fit``, and its er
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from . import _publisher, checkpoint
 from ._publisher import Publisher, optimizer_memory, prefix_of
@@ -50,6 +53,7 @@ class WaypostCheckpointIO(CheckpointIO):
     def __init__(self, engine: Engine | None = None) -> None:
         self._publisher = Publisher(engine)
         self._trainer: pl.Trainer | None = None  # that of the callback, while it fits
+        self._undo = ExitStack()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: PathLike, storage_options: Any | None = None) -> None:
         """Saves; see the module for when it returns.
@@ -100,18 +104,31 @@ class WaypostCheckpointIO(CheckpointIO):
 
     def teardown(self) -> None:
         """Waits until all saves are committed; raises the error of one that failed."""
-        self._trainer = None
+        self._end()
         self._publisher.settle()
 
     # ---- For the callback ----
 
     def begin(self, trainer: pl.Trainer) -> None:
         """From here on saves go on beside the training of `trainer`, until :meth:`teardown`."""
+        self._end()
         self._trainer = trainer
+        for each in trainer.checkpoint_callbacks:
+            if not isinstance(each, ModelCheckpoint):
+                continue
+            vars(each)["file_exists"] = functools.partial(_exists_when_settled, self._publisher, each.file_exists)
+            self._undo.callback(vars(each).pop, "file_exists", None)
 
     def wait_staged(self) -> None:
         """Waits until no save reads a tensor any more."""
         self._publisher.wait_staged()
+
+    def _end(self) -> None:
+        self._trainer = None
+        self._undo.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_trainer": None, "_undo": ExitStack()}
 
 
 class WaypostCallback(Callback):
@@ -169,6 +186,15 @@ class WaypostCallback(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._wait_staged()
+
+
+def _exists_when_settled(
+    publisher: Publisher, exists: Callable[[str, pl.Trainer], bool], filepath: str, trainer: pl.Trainer
+) -> bool:
+    # ModelCheckpoint takes a name that is free, then saves.  One that is still on its way must be there for it, or two
+    # would share a path, and one remove the other's best.  The save would wait for it anyway.
+    publisher.settle()
+    return exists(filepath, trainer)
 
 
 def _local(path: PathLike) -> str:
