@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import waypost
-from waypost import Engine
+from waypost import Engine, _publisher
 from waypost._publisher import prefix_of
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
@@ -218,6 +218,60 @@ def test_one_name_for_all_is_numbered(tmp_path: Path) -> None:
     assert len(best.best_k_models) == 2
     assert {str(path) for path in tmp_path.glob("best*")} == set(best.best_k_models)
     assert {io.load_checkpoint(path)["global_step"] for path in best.best_k_models} == {2, 3}
+
+
+class Saves(pl.Callback):
+    """Saves by hand during the fit, and looks at once whether the checkpoint is there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: list[bool] = []
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        trainer.save_checkpoint(self.path)
+        self.found.append(waypost.checkpoint.exists(prefix_of(self.path)))
+
+
+def test_a_save_by_hand_is_waited_for(tmp_path: Path) -> None:
+    # Proves that only a ModelCheckpoint's saves go on beside the training.
+    saves = Saves(tmp_path / "mine.ckpt")
+    with slow_engine() as engine:
+        io = WaypostCheckpointIO(engine)
+        fit = trainer(tmp_path, io, [WaypostCallback(), saves], max_steps=2, enable_checkpointing=False)
+        fit.fit(large(), batches())
+    assert saves.found == [True, True]
+
+
+def test_slurm_requeues_a_job_whose_checkpoint_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Proves that the checkpoint is committed when the job is requeued, and that left-overs are not resumed from.
+    root = tmp_path / "root"
+    (tmp_path / "bin").mkdir()
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.write_text(f'#!/bin/sh\nls -A "{root}" >"{tmp_path}/there"\n')
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{scontrol.parent}:{os.environ['PATH']}")
+    for name, value in (("NTASKS", "1"), ("JOB_ID", "1"), ("PROCID", "0"), ("LOCALID", "0"), ("NODEID", "0")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("SLURM_JOB_NAME", "job")
+
+    class Requeues(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+            if trainer.global_step == 2:
+                signal.raise_signal(signal.SIGUSR1)
+
+    trained = large()
+    with slow_engine() as engine:
+        io = WaypostCheckpointIO(engine)
+        callbacks = [WaypostCallback(), Requeues()]
+        trainer(root, io, callbacks, max_steps=3, enable_checkpointing=False).fit(trained, batches())
+    assert (tmp_path / "there").read_text().split() == ["hpc_ckpt_1.ckpt"]
+    for what in ("part", "lock", "removed"):
+        Path(_publisher._hidden(str(root / "hpc_ckpt_7.ckpt"), what)).mkdir()
+    again = trainer(root, WaypostCheckpointIO(), [], max_steps=2, enable_checkpointing=False)
+    resumed = large()
+    again.fit(resumed, batches())
+    assert again.ckpt_path == str(root / "hpc_ckpt_1.ckpt")
+    assert_equal(resumed.state_dict(), trained.seen[2])
 
 
 def test_a_save_after_the_fit_is_waited_for(tmp_path: Path) -> None:

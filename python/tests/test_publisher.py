@@ -324,6 +324,17 @@ def test_the_lock_of_a_killed_save_is_none(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_no_hidden_name_is_one_that_lightning_takes_for_a_checkpoint(tmp_path: Path) -> None:
+    # Lightning goes on from the highest number in names with "ckpt_" in them; left-overs must not count.
+    seen: set[str] = set()
+    path = tmp_path / "hpc_ckpt_1.ckpt"
+    Publisher().save(path, {"step": 1}, fill=lambda directory: seen.update(os.listdir(tmp_path)))
+    hidden = {_publisher._hidden(str(path), what) for what in ("part", "lock", "removed")}
+    assert {str(tmp_path / name) for name in seen} == {_publisher._hidden(str(path), what) for what in ("part", "lock")}
+    assert not [name for name in hidden if "ckpt_" in os.path.basename(name)]
+    assert _publisher._hidden("/d/epoch=1.ckpt", "part") == "/d/.epoch=1.ckpt.part"
+
+
 def test_a_save_that_fails_gives_the_path_free(tmp_path: Path) -> None:
     publisher = Publisher()
     with pytest.raises(ZeroDivisionError):

@@ -246,7 +246,9 @@ def _hidden(path: str, what: str) -> str:
     directory, name = os.path.split(path)
     if not name:
         raise InvalidArgumentError(f"save {path}: no name for a checkpoint")
-    return os.path.join(directory, f".{name}.{what}")
+    # Lightning takes every name with "ckpt_" in it for a checkpoint and reads its number, whatever stands before and
+    # behind: it would go on from a checkpoint that is not there.
+    return os.path.join(directory, f".{name.replace('ckpt_', 'ckpt%5F')}.{what}")
 
 
 class _PathLock:

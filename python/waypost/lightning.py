@@ -8,9 +8,10 @@
 A checkpoint's path, such as ``epoch=1-step=10.ckpt``, is a directory with the checkpoint ``state`` in it; it
 appears when that is committed.  So what ``ckpt_path``, ``save_top_k`` and ``save_last`` find is whole.
 
-Without the callback a save returns when it is committed.  With it, saves during ``fit`` go on beside the
-training: the weights and the optimizer's state are borrowed until the next optimizer step, all else is
-copied; a save is committed by the next one or by the end of ``fit``, and its error is raised there.
+Without the callback a save returns when it is committed.  With it, those of a ModelCheckpoint during ``fit`` go on
+beside the training: the weights and the optimizer's state are borrowed until the next optimizer step, all else is
+copied; a save is committed by the next one or by the end of ``fit``, and its error is raised there.  Whoever else
+saves, ``trainer.save_checkpoint`` or the requeueing of SLURM, finds the checkpoint there when the call returns.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class WaypostCheckpointIO(CheckpointIO):
     def __init__(self, engine: Engine | None = None) -> None:
         self._publisher = Publisher(engine)
         self._trainer: pl.Trainer | None = None  # that of the callback, while it fits
+        self._checkpoints: list[ModelCheckpoint] = []  # its
         self._undo = ExitStack()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: PathLike, storage_options: Any | None = None) -> None:
@@ -67,10 +69,17 @@ class WaypostCheckpointIO(CheckpointIO):
         if storage_options is not None:
             raise InvalidArgumentError(f"save {path}: Waypost takes no storage_options")
         local = _local(path)
-        if self._trainer is None:
+        if self._trainer is None or not self._is_of_model_checkpoint(local):
             self._publisher.save(local, checkpoint)
         else:
             self._publisher.save(local, checkpoint, borrowed=optimizer_memory(self._trainer.optimizers), wait=False)
+
+    def _is_of_model_checkpoint(self, path: str) -> bool:
+        # It notes the path ahead of the save, whose part it is.  All others expect a checkpoint there afterwards.
+        return any(
+            path in (each.best_model_path, each.last_model_path) or path in each.best_k_models
+            for each in self._checkpoints
+        )
 
     def load_checkpoint(
         self, path: PathLike, map_location: Any | None = None, weights_only: bool | None = None
@@ -110,12 +119,11 @@ class WaypostCheckpointIO(CheckpointIO):
     # ---- For the callback ----
 
     def begin(self, trainer: pl.Trainer) -> None:
-        """From here on saves go on beside the training of `trainer`, until :meth:`teardown`."""
+        """From here on saves of a ModelCheckpoint of `trainer` go on beside the training, until :meth:`teardown`."""
         self._end()
         self._trainer = trainer
-        for each in trainer.checkpoint_callbacks:
-            if not isinstance(each, ModelCheckpoint):
-                continue
+        self._checkpoints = [each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
+        for each in self._checkpoints:
             vars(each)["file_exists"] = functools.partial(_exists_when_settled, self._publisher, each.file_exists)
             self._undo.callback(vars(each).pop, "file_exists", None)
 
@@ -124,11 +132,11 @@ class WaypostCheckpointIO(CheckpointIO):
         self._publisher.wait_staged()
 
     def _end(self) -> None:
-        self._trainer = None
+        self._trainer, self._checkpoints = None, []
         self._undo.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_trainer": None, "_undo": ExitStack()}
+        return {**self.__dict__, "_trainer": None, "_checkpoints": [], "_undo": ExitStack()}
 
 
 class WaypostCallback(Callback):
