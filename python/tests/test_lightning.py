@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -19,7 +20,14 @@ from waypost._publisher import prefix_of
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 pl = pytest.importorskip("lightning.pytorch", reason="needs Lightning")
 
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, StochasticWeightAveraging  # noqa: E402
+from lightning.pytorch.callbacks import (  # noqa: E402
+    BatchSizeFinder,
+    EarlyStopping,
+    LearningRateFinder,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
+from torch.optim import optimizer as optimizers  # noqa: E402
 from waypost.lightning import WaypostCallback, WaypostCheckpointIO  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
@@ -95,10 +103,10 @@ def slow_engine() -> Engine:
     return Engine(staging_bytes=16 << 20, write_bytes_per_second_max=64 << 20, check_stable="all")
 
 
-def large() -> Model:
+def large(kind: type[Model] = Model, width: int = 400_000) -> Model:
     """With the moments it has 38 MB, twice the slow engine's ring."""
     torch.manual_seed(1)
-    return Model(width=400_000)
+    return kind(width=width)
 
 
 def assert_equal(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -274,6 +282,155 @@ def test_slurm_requeues_a_job_whose_checkpoint_is_there(tmp_path: Path, monkeypa
     assert_equal(resumed.state_dict(), trained.seen[2])
 
 
+class Early(ModelCheckpoint):
+    """Saves in the hook in which WaypostCallback waits, after it, and keeps what it saved."""
+
+    seen: dict[str, dict[str, Any]]
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        self.last_model_path = os.path.join(self.dirpath, f"early-{len(self.seen)}.ckpt")
+        self.seen[self.last_model_path] = {name: value.clone() for name, value in pl_module.state_dict().items()}
+        trainer.save_checkpoint(self.last_model_path)
+
+
+def test_a_save_in_the_closure_of_the_step_is_whole(tmp_path: Path) -> None:
+    # Proves that a save is waited for that begins after WaypostCallback's hook, within the optimizer's step.
+    early = Early(dirpath=tmp_path, save_top_k=0)
+    early.seen = {}
+    with slow_engine() as engine:
+        io = WaypostCheckpointIO(engine)
+        trainer(tmp_path, io, [WaypostCallback(), early], max_steps=3).fit(large(), batches())
+    assert len(early.seen) == 3
+    for path, weights in early.seen.items():
+        assert_equal(io.load_checkpoint(path)["state_dict"], weights)
+
+
+class Manual(Model):
+    """Steps an optimizer of PyTorch itself, so that Lightning calls no hook before."""
+
+    automatic_optimization = False
+
+    def training_step(self, batch: Any, index: int) -> Any:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        optimizer.zero_grad()
+        self.manual_backward(self.net(batch[0]).pow(2).mean())
+        optimizer.step()
+        self.count = getattr(self, "count", 0) + 1
+        if self.count % 2 == 0:
+            checkpoint = self.trainer.checkpoint_callback
+            checkpoint.last_model_path = os.path.join(checkpoint.dirpath, f"{self.count}.ckpt")
+            self.trainer.save_checkpoint(checkpoint.last_model_path)
+            self.seen[self.count] = {name: value.clone() for name, value in self.state_dict().items()}
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        pass
+
+
+def test_saves_are_whole_where_a_module_steps_by_itself(tmp_path: Path) -> None:
+    # Proves that the wait is in the step, not in a hook that manual optimization may pass by.
+    trained = large(Manual)
+    with slow_engine() as engine:
+        io = WaypostCheckpointIO(engine)
+        callbacks = [WaypostCallback(), ModelCheckpoint(dirpath=tmp_path, save_top_k=0)]
+        trainer(tmp_path, io, callbacks, max_steps=-1, max_epochs=2).fit(trained, batches())
+    assert sorted(trained.seen) == [2, 4, 6, 8]
+    for count, weights in trained.seen.items():
+        assert_equal(io.load_checkpoint(tmp_path / f"{count}.ckpt")["state_dict"], weights)
+
+
+class Plain(Model):
+    """Without moments: its weights alone are more than the slow engine's ring."""
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=0.05)
+
+
+class Doubles(pl.Callback):
+    """Changes the weights where callbacks that average them do."""
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        for parameter in pl_module.parameters():
+            parameter.data.mul_(2)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self.on_train_epoch_start(trainer, pl_module)
+
+
+def test_the_callback_stands_anywhere(tmp_path: Path) -> None:
+    # Proves that a callback that changes weights, written before WaypostCallback, comes after its wait all the same.
+    every = ModelCheckpoint(dirpath=tmp_path, save_top_k=-1)
+    trained = large(Plain, width=800_000)
+    with slow_engine() as engine:
+        io = WaypostCheckpointIO(engine)
+        callbacks = [EarlyStopping("loss", patience=99), Doubles(), WaypostCallback(), every]
+        trainer(tmp_path, io, callbacks, max_steps=3, limit_train_batches=1).fit(trained, batches())
+    for step in (1, 2, 3):
+        path = next(tmp_path.glob(f"*step={step}.ckpt"))
+        assert_equal(io.load_checkpoint(path)["state_dict"], trained.seen[step])
+
+
+class Sized(Model):
+    """Makes its batches itself, as BatchSizeFinder wants it."""
+
+    batch_size = 4
+
+    def train_dataloader(self) -> Any:
+        return torch.utils.data.DataLoader(batches().dataset, batch_size=self.batch_size)
+
+    val_dataloader = train_dataloader
+
+
+@pytest.mark.parametrize("what", ["rate", "batch size"])
+def test_what_lightning_tunes_with_works(tmp_path: Path, what: str) -> None:
+    # Proves that the finders, which stand first and replace all callbacks, find the same and spoil no save.
+    def run(callbacks: list[Any], engine: Engine | None) -> tuple[Any, Sized]:
+        finder = (
+            LearningRateFinder(num_training_steps=20, early_stop_threshold=None, attr_name="rate")
+            if what == "rate"
+            else BatchSizeFinder(steps_per_trial=2, init_val=4, max_trials=2)
+        )
+        trained = large(Sized)
+        fit = trainer(tmp_path, WaypostCheckpointIO(engine), [*callbacks, finder], max_steps=3)
+        fit.fit(trained)
+        found = finder.optimal_lr.suggestion() if what == "rate" else finder.optimal_batch_size
+        return found, trained
+
+    with slow_engine() as engine:
+        every = ModelCheckpoint(dirpath=tmp_path / "ckpt", every_n_train_steps=1, save_top_k=-1)
+        found, trained = run([WaypostCallback(), every], engine)
+    assert found is not None
+    assert len(os.listdir(tmp_path / "ckpt")) == 3
+    for path in (tmp_path / "ckpt").iterdir():
+        loaded = WaypostCheckpointIO().load_checkpoint(path)
+        assert_equal(loaded["state_dict"], trained.seen[loaded["global_step"]])
+    assert os.listdir(tmp_path) == ["ckpt"]
+    without, alone = run([ModelCheckpoint(dirpath=tmp_path / "other", save_top_k=0)], None)
+    assert found == without
+    assert_equal(trained.state_dict(), alone.state_dict())
+
+
+def test_nothing_is_left_of_a_fit(tmp_path: Path) -> None:
+    # Proves that what waits is gone after a fit, however that ended, and is in no pickle and no optimizer meanwhile.
+    class Pickles(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+            checkpoint = trainer.checkpoint_callback
+            copied = pickle.loads(pickle.dumps(checkpoint))
+            assert copied.best_model_path == checkpoint.best_model_path
+            pickle.loads(pickle.dumps(trainer.strategy.checkpoint_io))
+            assert not trainer.optimizers[0]._optimizer_step_pre_hooks
+            assert set(vars(trainer.optimizers[0])) >= set(vars(pickle.loads(pickle.dumps(trainer.optimizers[0]))))
+            if trainer.global_step == 2:
+                raise RuntimeError("the end")
+
+    hooks = dict(optimizers._global_optimizer_pre_hooks)
+    every = ModelCheckpoint(dirpath=tmp_path, every_n_train_steps=1, save_top_k=-1)
+    fit = trainer(tmp_path, WaypostCheckpointIO(), [WaypostCallback(), Pickles(), every], max_steps=3)
+    with pytest.raises(RuntimeError, match="the end"):
+        fit.fit(model(), batches())
+    assert hooks == dict(optimizers._global_optimizer_pre_hooks)
+    assert "file_exists" not in vars(every)
+
+
 def test_a_save_after_the_fit_is_waited_for(tmp_path: Path) -> None:
     fit = trainer(tmp_path, WaypostCheckpointIO(), [WaypostCallback()], max_steps=2, enable_checkpointing=False)
     fit.fit(model(), batches())
@@ -300,9 +457,6 @@ def test_wrong_use_is_refused(tmp_path: Path) -> None:
         io.save_checkpoint({}, "s3://bucket/a.ckpt")
     with pytest.raises(waypost.InvalidArgumentError, match="storage_options"):
         io.save_checkpoint({}, tmp_path / "a.ckpt", storage_options={})
-    late = trainer(tmp_path, io, [EarlyStopping("loss"), WaypostCallback()])
-    with pytest.raises(waypost.InvalidArgumentError, match="EarlyStopping stands before it"):
-        late.fit(model(), batches())
     other = pl.Trainer(accelerator="cpu", callbacks=[WaypostCallback()], logger=False, default_root_dir=tmp_path)
     with pytest.raises(waypost.InvalidArgumentError, match="TorchCheckpointIO, not with WaypostCheckpointIO"):
         other.fit(model(), batches())

@@ -29,6 +29,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from . import _publisher, checkpoint
 from ._publisher import Publisher, optimizer_memory, prefix_of
+from ._steps import wait_before_steps
 from .engine import Engine
 from .errors import InvalidArgumentError, NotFoundError, UnimplementedError
 from .opened import PathLike
@@ -126,6 +127,9 @@ class WaypostCheckpointIO(CheckpointIO):
         for each in self._checkpoints:
             vars(each)["file_exists"] = functools.partial(_exists_when_settled, self._publisher, each.file_exists)
             self._undo.callback(vars(each).pop, "file_exists", None)
+        # Callbacks alone do not do: a later one, or the module, may begin a save, and a module that steps its
+        # optimizers itself calls none.
+        self._undo.callback(wait_before_steps(self.wait_staged).remove)
 
     def wait_staged(self) -> None:
         """Waits until no save reads a tensor any more."""
@@ -143,14 +147,13 @@ class WaypostCallback(Callback):
     """Lets saves of :class:`WaypostCheckpointIO` go on beside the training; waits for their staging before
     weights change.
 
-    It must be the first of the Trainer's callbacks, so that no other changes weights before it has waited.  A
-    module must not change weights itself other than in the optimizer's step; if it does, the save fails with
-    AbortedError.
+    When a fit starts it moves to the front of the Trainer's callbacks, so that no other changes weights before it has
+    waited.  A module must not change weights itself other than in an optimizer's step; if it does, the save fails
+    with AbortedError.
 
     Raises:
-        InvalidArgumentError: when a fit starts and it is not the first, WaypostCheckpointIO is not among the
-            plugins, or a ModelCheckpoint has ``save_last="link"``: its link would lead nowhere until the save is
-            committed.
+        InvalidArgumentError: when a fit starts and WaypostCheckpointIO is not among the plugins, or a ModelCheckpoint
+            has ``save_last="link"``: its link would lead nowhere until the save is committed.
     """
 
     def __init__(self) -> None:
@@ -164,14 +167,14 @@ class WaypostCallback(Callback):
             raise InvalidArgumentError(
                 f"WaypostCallback: the Trainer saves with {type(plugin).__name__}, not with WaypostCheckpointIO"
             )
-        first = next(iter(getattr(trainer, "callbacks", [])), None)
-        if first is not self:
-            raise InvalidArgumentError(f"WaypostCallback: {type(first).__name__} stands before it in callbacks=[...]")
         if any(getattr(callback, "save_last", None) == "link" for callback in trainer.checkpoint_callbacks):
             raise InvalidArgumentError(
                 "WaypostCallback: save_last='link' would link to a checkpoint that is not committed yet; use "
                 "save_last=True, or leave WaypostCallback out"
             )
+        # Another list: Lightning is walking this one.
+        hooked: Any = trainer
+        hooked.callbacks = [self, *(callback for callback in hooked.callbacks if callback is not self)]
         self._io = plugin
         plugin.begin(trainer)
 
