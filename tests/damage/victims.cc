@@ -95,9 +95,9 @@ std::string CopyGolden(const std::string& name, const std::string& directory) {
   const Path prefix = GoldenPath(name);
   const std::string base = prefix.filename();
   for (const auto& entry : std::filesystem::directory_iterator(prefix.parent_path())) {
-    const std::string file = entry.path().filename();
+    std::string file = entry.path().filename();
     if (!file.starts_with(base) || file.ends_with(".meta")) continue;
-    std::filesystem::copy_file(entry.path(), Path(directory) / ("m" + file.substr(base.size())));
+    std::filesystem::copy_file(entry.path(), Path(directory) / file.replace(0, base.size(), "m"));
   }
   return directory + "/m";
 }
