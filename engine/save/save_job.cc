@@ -483,9 +483,11 @@ void SaveJob::HelpStaging(std::optional<Signal::TimePoint> deadline) {
     std::optional<WindowFiller> filler;
     while (true) {
       const std::uint64_t seen = parts_.signal.version();
-      if (queue_->IsOver() || HasReached(SaveState::kDraining)) break;
-      if (deadline && Signal::TimePoint::clock::now() >= *deadline) {
-        // Nobody else can end a window that this thread has begun.
+      if (queue_->IsOver()) break;
+      const bool is_late = deadline && Signal::TimePoint::clock::now() >= *deadline;
+      if (is_late || HasReached(SaveState::kDraining)) {
+        // Nobody else can end a window that this thread has begun; from device copies it may have
+        // begun one though the sources are not needed any more.
         if (filler && filler->CompleteBegun()) OnTaskDone();
         break;
       }
