@@ -27,9 +27,12 @@ struct FileStat {
   std::uint64_t size = 0;
   bool is_directory = false;
   double mtime_seconds = 0;
-  // Together they tell whether a path still names the same file.
+  // Together they tell whether a path still names the same file, as long as that is not removed: a
+  // new one may get its inode number.
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
+  // When a directory was made; 0 for files, and where the file system does not tell.
+  std::int64_t birth_nanoseconds = 0;
 };
 
 enum class LockOutcome {

@@ -77,6 +77,14 @@ double Seconds(const timespec& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
+// 0 where it is not known: it only tells apart what has one inode number.
+std::int64_t BirthOf(const std::string& path) {
+  struct statx status {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BTIME, &status) != 0) return 0;
+  if ((status.stx_mask & STATX_BTIME) == 0) return 0;
+  return status.stx_btime.tv_sec * std::int64_t{1'000'000'000} + status.stx_btime.tv_nsec;
+}
+
 // io_uring, or what stands in for it, with the reason.
 std::unique_ptr<IoBackend> MakeBestBackend(const IoBackendOptions& options) {
   try {
@@ -139,7 +147,8 @@ class RealFileSystem final : public FileSystem {
                     .is_directory = S_ISDIR(status.st_mode),
                     .mtime_seconds = Seconds(status.st_mtim),
                     .device = status.st_dev,
-                    .inode = status.st_ino};
+                    .inode = status.st_ino,
+                    .birth_nanoseconds = S_ISDIR(status.st_mode) ? BirthOf(path) : 0};
   }
 
   std::vector<std::string> List(const std::string& directory) override {
