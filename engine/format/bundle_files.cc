@@ -134,6 +134,26 @@ std::string FileOfMetaGraph(FileSystem& fs, const std::string& path) {
   return path;
 }
 
+bool IsCommittedSave(FileSystem& fs, const std::string& prefix, std::uint64_t save_id) {
+  try {
+    const std::optional<BundleHeader> header = CommittedHeader(fs, prefix);
+    return header && header->origin && header->origin->save_id == save_id;
+  } catch (const Error& error) {
+    if (error.code() != Code::kDataLoss && error.code() != Code::kNotFound) throw;
+    return false;  // kNotFound: it has gone meanwhile
+  }
+}
+
+bool IsSuperseded(FileSystem& fs, const std::string& temporary, const std::string& path) {
+  const std::optional<FileStat> here = fs.Stat(path);
+  if (!here) return false;
+  const std::optional<FileStat> there = fs.Stat(temporary);
+  return !there || here->mtime_seconds > there->mtime_seconds;
+}
+
+namespace {
+
+// The temporary file that is to become `path` and belongs to a save that is committed already.
 std::optional<std::string> FindCommittedTemporary(FileSystem& fs, const std::string& path) {
   const std::string directory = DirectoryOf(path);
   const std::optional<FileStat> stat = fs.Stat(directory);
@@ -150,11 +170,28 @@ std::optional<std::string> FindCommittedTemporary(FileSystem& fs, const std::str
   }
   for (const auto& [save_id, temporary] : temporaries) {
     const auto prefix = prefixes.find(save_id);
-    if (prefix == prefixes.end()) continue;
-    const std::optional<BundleHeader> header = CommittedHeader(fs, prefix->second);
-    if (header && header->origin && header->origin->save_id == save_id) return temporary;
+    if (prefix == prefixes.end() || !IsCommittedSave(fs, prefix->second, save_id)) continue;
+    if (!IsSuperseded(fs, temporary, path)) return temporary;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> ReadCommittedFile(FileSystem& fs, const std::string& path,
+                                             std::uint64_t size_max) {
+  for (std::string before;;) {
+    const std::optional<std::string> temporary = FindCommittedTemporary(fs, path);
+    // One that is a link to nothing is found again and again.
+    const bool is_usual = !temporary || *temporary == before;
+    try {
+      return ReadFile(fs, is_usual ? path : *temporary, size_max);
+    } catch (const Error& error) {
+      if (error.code() != Code::kNotFound) throw;
+      if (is_usual) return std::nullopt;
+    }
+    before = *temporary;  // gone since it was found: its save has got to step 5
+  }
 }
 
 }  // namespace waypost

@@ -39,9 +39,19 @@ std::optional<std::string> FindMetaGraph(FileSystem& fs, const std::string& pref
 // is no such file.  Any other path is returned as it is.
 std::string FileOfMetaGraph(FileSystem& fs, const std::string& path);
 
-// The temporary file that is to become `path` and belongs to a save that is committed already: a
-// crash may have come before it got its name, and readers rename nothing.  nullopt when there is
-// none.
-std::optional<std::string> FindCommittedTemporary(FileSystem& fs, const std::string& path);
+// Whether the checkpoint at `prefix` is what the save `save_id` has committed.  A damaged index is
+// nobody's.
+bool IsCommittedSave(FileSystem& fs, const std::string& prefix, std::uint64_t save_id);
+
+// Whether a committed save's temporary file must not become `path` any more: what is there was
+// written later.  Where there are no locks nobody renames what a crash has left.
+bool IsSuperseded(FileSystem& fs, const std::string& temporary, const std::string& path);
+
+// The small file `path` that saves replace when they are committed (the state file); nullopt when
+// there is none.  A crash may have come before the last one got its name, and readers rename
+// nothing: it is read under the temporary name then.  kResourceExhausted when it is larger than
+// `size_max`.
+std::optional<std::string> ReadCommittedFile(FileSystem& fs, const std::string& path,
+                                             std::uint64_t size_max);
 
 }  // namespace waypost

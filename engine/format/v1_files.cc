@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "format/bundle_files.h"
 #include "format/bundle_names.h"
 #include "format/table_reader.h"
 #include "format/v1_names.h"
@@ -56,8 +57,8 @@ bool IsTable(FileSystem& fs, const std::string& path) {
   const std::unique_ptr<MappedFile> file = fs.Map(path);
   const std::span<const std::byte> bytes = file->bytes();
   const std::size_t looked_at = std::min(bytes.size(), TableReader::kMagicBytes);
-  return file->Populate(bytes.size() - looked_at, bytes.size()) == 0 &&
-         TableReader::EndsAsTable(bytes);
+  RequireReadable(*file, path, bytes.size() - looked_at, bytes.size());
+  return TableReader::EndsAsTable(bytes);
 }
 
 std::optional<std::string> FindV1Journal(FileSystem& fs, const std::string& prefix) {

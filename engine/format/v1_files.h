@@ -20,7 +20,7 @@ struct V1File {
 std::vector<V1File> FindV1Files(FileSystem& fs, const std::string& path);
 
 // Whether a file ends as a table does: as every V1 checkpoint, whole or damaged before its end, and
-// hardly anything else.
+// hardly anything else.  Throws when that cannot be read.
 bool IsTable(FileSystem& fs, const std::string& path);
 
 // The journal (v1_names.h) that stands for checkpoints of `prefix`, as a path.

@@ -24,15 +24,9 @@ bool IsAbsolute(const std::string& path) { return path.starts_with('/'); }
 
 // nullopt when there is none; throws when it cannot be read or parsed.
 std::optional<CheckpointState> LoadState(FileSystem& fs, const std::string& path) {
-  std::string text;
-  try {
-    // A save that was killed right after its commit left its state file under the temporary name.
-    text = ReadFile(fs, FindCommittedTemporary(fs, path).value_or(path), kStateBytesMax);
-  } catch (const Error& error) {
-    if (error.code() == Code::kNotFound) return std::nullopt;
-    throw;
-  }
-  return ParseStateText(text, path);
+  const std::optional<std::string> text = ReadCommittedFile(fs, path, kStateBytesMax);
+  if (!text) return std::nullopt;
+  return ParseStateText(*text, path);
 }
 
 // Makes what LoadState found what users get.

@@ -9,6 +9,7 @@
 #include "manage/checkpoint_state_files.h"
 #include "manage/engine_impl.h"
 #include "manage/same_path.h"
+#include "manage/saver_paths.h"
 
 namespace waypost {
 namespace {
@@ -26,6 +27,12 @@ std::vector<std::string> OthersListed(FileSystem& fs, const std::string& prefix,
   return others;
 }
 
+bool AreInOneDirectory(FileSystem& fs, const std::string& a, const std::string& b) {
+  const std::optional<FileStat> of_a = fs.Stat(DirectoryOf(a));
+  const std::optional<FileStat> of_b = fs.Stat(DirectoryOf(b));
+  return of_a && of_b && of_a->device == of_b->device && of_a->inode == of_b->inode;
+}
+
 // What the state file says with `prefix` as the latest, and what goes for it, oldest first.
 struct Listing {
   std::vector<std::string> kept;
@@ -39,6 +46,11 @@ Listing ListingWith(FileSystem& fs, const std::string& prefix, const ListOptions
     const auto first_kept = listing.kept.end() - (list.max_to_keep - 1);
     listing.retired.assign(listing.kept.begin(), first_kept);
     listing.kept.erase(listing.kept.begin(), first_kept);
+    // The state file of a copied directory names the original's checkpoints, which are not this
+    // job's to remove.
+    std::erase_if(listing.retired, [&](const std::string& retired) {
+      return !AreInOneDirectory(fs, retired, prefix);
+    });
   }
   listing.kept.push_back(prefix);
   return listing;
@@ -59,6 +71,7 @@ void CheckOptions(const std::string& prefix, const ListOptions& list) {
     throw Error(Code::kInvalidArgument,
                 fmt::format("save {}: max_to_keep {} is negative", prefix, list.max_to_keep));
   }
+  CheckSaveNames(prefix, prefix, {.latest_filename = list.latest_filename});
 }
 
 }  // namespace

@@ -130,8 +130,7 @@ void Committer::FindTakenShardCounts() {
 }
 
 void Committer::Announce(const std::vector<std::string>& shard_dirs,
-                         const std::vector<std::string>& retired, const std::string& meta_suffix,
-                         const std::vector<std::uint64_t>& retired_ids) {
+                         const std::vector<std::string>& retired, const std::string& meta_suffix) {
   std::vector<std::string> absolute_dirs;
   for (const std::string& directory : shard_dirs) {
     absolute_dirs.push_back(directory.empty() ? "" : StorageDirectory(fs_, prefix_, directory));
@@ -142,23 +141,26 @@ void Committer::Announce(const std::vector<std::string>& shard_dirs,
   shard_dirs_ = std::move(absolute_dirs);
   shard_count_ = static_cast<int>(shard_dirs_.size());
   WAYPOST_CHECK(shard_count_ >= 1 && !taken_shard_counts_.contains(shard_count_));
-  retired_ = retired;
+  for (const std::string& old : retired) {
+    retired_.push_back({.prefix = old, .save_id = 0});
+    Attempt(warnings_, [&] { retired_.back().save_id = SaveIdOf(fs_, old); });
+  }
   meta_suffix_ = meta_suffix;
   directory_mark_ = DirectoryMark(fs_, directory_);
   SaveLockContent content = LockContentOfThisProcess();
   content.meta_suffix = meta_suffix;
-  content.retired_ids = retired_ids;
   content.storage_dirs = storage_dirs_;
   content.replaced_save_id = replaced_save_id_;
   content.directory_mark = directory_mark_;
   content.shard_counts = {shard_count_};
   content.shard_counts.insert(content.shard_counts.end(), taken_shard_counts_.begin(),
                               taken_shard_counts_.end());
-  for (const std::string& old : retired_) {
+  for (const Retired& old : retired_) {
     // By base name: another process may have another working directory.
-    if (DirectoryOf(old) == directory_) content.retired.push_back(BaseName(old));
+    if (DirectoryOf(old.prefix) != directory_) continue;
+    content.retired.push_back(BaseName(old.prefix));
+    content.retired_ids.push_back(old.save_id);
   }
-  WAYPOST_CHECK(retired_ids.empty() || retired_ids.size() == content.retired.size());
   const std::string text = PrintSaveLock(content);
   if (text.size() > kSaveLockBytesMax) {
     throw Error(Code::kResourceExhausted,
@@ -336,11 +338,12 @@ FinishReport Committer::Finish(PrefixLocks* locks) {
     RemoveDataFiles(fs_, prefix_, {taken_shard_counts_, {replaced_save_id_}});
   });
   const bool replaced_is_gone = report.warnings.empty();
-  for (const std::string& old : retired_) {
+  for (const Retired& old : retired_) {
     const std::size_t failed = report.warnings.size();
-    Attempt(report.warnings,
-            [&] { RetireEitherCheckpoint(fs_, old, meta_suffix_, save_id_, locks); });
-    if (report.warnings.size() > failed) report.not_retired.push_back(old);
+    Attempt(report.warnings, [&] {
+      RetireEitherCheckpoint(fs_, old.prefix, meta_suffix_, save_id_, old.save_id, locks);
+    });
+    if (report.warnings.size() > failed) report.not_retired.push_back(old.prefix);
   }
   // With replaced files left, or checkpoints that nobody else will retire, the lock file stays,
   // dead as soon as this save is gone: the next sweep finds by it what is left.

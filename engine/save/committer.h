@@ -60,10 +60,10 @@ class Committer {
   // it; before the first data file is created.  `shard_dirs`: for each shard the storage directory
   // of its file, or "" for the index's own.  Throws kNotFound for a storage directory that is not
   // there: it is never made, since a drive that is not mounted must not be taken for an empty one.
-  // `retired_ids`: of their saves, where the names may be saved to again; they are in the index's
-  // directory then.
+  // Of the retired ones those are meant that are there now: one that is saved to their names in the
+  // meantime stays.
   void Announce(const std::vector<std::string>& shard_dirs, const std::vector<std::string>& retired,
-                const std::string& meta_suffix, const std::vector<std::uint64_t>& retired_ids = {});
+                const std::string& meta_suffix);
   // How many shards were announced.
   int shard_count() const noexcept { return shard_count_; }
   // With storage directories the lock file, which tells of them, must be durable before the first
@@ -132,7 +132,11 @@ class Committer {
   std::vector<std::string> storage_dirs_;     // each once
   std::vector<std::string> companion_paths_;  // final names
   std::vector<std::uint32_t> companion_crcs_;
-  std::vector<std::string> retired_;
+  struct Retired {
+    std::string prefix;
+    std::uint64_t save_id;
+  };
+  std::vector<Retired> retired_;
   std::string meta_suffix_;
   std::unique_ptr<WritableFile> lock_file_;
   std::unique_ptr<WritableFile> index_file_;  // from WriteIndex to Commit

@@ -46,7 +46,7 @@ void LinkData(FileSystem& fs, const MergeInput& input, Committer& committer) {
   while (committer.taken_shard_counts().contains(static_cast<int>(shard_dirs.size()))) {
     shard_dirs.emplace_back();
   }
-  committer.Announce(shard_dirs, input.prefixes(), kMetaSuffix, input.save_ids());
+  committer.Announce(shard_dirs, input.prefixes(), kMetaSuffix);
   committer.SyncAnnouncement();
   for (std::size_t shard = 0; shard < shard_dirs.size(); ++shard) {
     const std::string path = committer.DataTemporaryPath(static_cast<int>(shard));

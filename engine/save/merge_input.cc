@@ -156,12 +156,6 @@ void MergeInput::CompareTensors(Problems& problems) const {
   }
 }
 
-std::vector<std::uint64_t> MergeInput::save_ids() const {
-  std::vector<std::uint64_t> ids;
-  for (const Part& part : parts_) ids.push_back(part.index.header().origin->save_id);
-  return ids;
-}
-
 std::optional<std::string> MergeInput::FindChange() const {
   for (const Part& part : parts_) {
     const std::optional<BundleHeader> now = CommittedHeader(fs_, part.prefix);

@@ -34,8 +34,6 @@ class MergeInput {
   const std::vector<File>& files() const noexcept { return files_; }
   // The parts' prefixes, beside the merged one.
   const std::vector<std::string>& prefixes() const noexcept { return prefixes_; }
-  // Of their saves, in the same order.
-  std::vector<std::uint64_t> save_ids() const;
 
   // Throws kAborted when a part was replaced or removed since it was read.
   void RequireUnchanged() const;

@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "format/bundle_files.h"
 #include "format/bundle_names.h"
-#include "format/v1_files.h"
 #include "save/save_lock.h"
 #include "save/sweeper.h"
+#include "save/v1_removal.h"
 #include "save/v1_save.h"
 #include "waypost/error.h"
 
@@ -21,6 +21,13 @@ void RequireNotSaved(FileSystem& fs, const std::string& prefix) {
   if (const std::optional<std::string> holder = LiveSaveOf(fs, prefix)) {
     throw Error(Code::kAborted, fmt::format("remove {}: it is being saved by {}", prefix, *holder));
   }
+}
+
+// Whether the prefix was saved to again since it held the checkpoint of this id.
+bool IsAnotherCheckpoint(FileSystem& fs, const std::string& prefix, std::uint64_t id) {
+  if (id == 0 || IsIndexDamaged(fs, IndexPath(prefix))) return false;
+  const std::optional<BundleHeader> header = CommittedHeader(fs, prefix);
+  return header && !(header->origin && header->origin->save_id == id);
 }
 
 std::optional<HiddenCheckpoint> HideOrRemoveIndex(FileSystem& fs, const std::string& prefix,
@@ -49,7 +56,7 @@ bool IsIndexDamaged(FileSystem& fs, const std::string& index_path) {
 }
 
 void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::string& meta_suffix,
-                      std::uint64_t save_id, PrefixLocks* locks) {
+                      std::uint64_t save_id, std::uint64_t retired_id, PrefixLocks* locks) {
   const std::optional<FileStat> directory = fs.Stat(DirectoryOf(prefix));
   if (!directory || !directory->is_directory) return;
   std::optional<HiddenCheckpoint> hidden;
@@ -57,6 +64,7 @@ void RetireCheckpoint(FileSystem& fs, const std::string& prefix, const std::stri
     const LockResult lock = fs.Lock(DirectoryOf(prefix));
     if (locks != nullptr) locks->Release(prefix);
     RequireNotSaved(fs, prefix);
+    if (IsAnotherCheckpoint(fs, prefix, retired_id)) return;
     hidden = HideOrRemoveIndex(fs, prefix, meta_suffix, save_id);
     RemoveDataFiles(fs, prefix, {.shard_counts = ShardCountsOnDisk(fs, prefix), .save_ids = {}});
     RemoveIfThere(fs, MetaGraphPath(prefix, meta_suffix));
@@ -74,12 +82,18 @@ void RetireV1Checkpoint(FileSystem& fs, const std::string& path, const std::stri
 }
 
 void RetireEitherCheckpoint(FileSystem& fs, const std::string& path, const std::string& meta_suffix,
-                            std::uint64_t save_id, PrefixLocks* locks) {
-  if (fs.Stat(IndexPath(path)) || FindV1Files(fs, path).empty()) {
-    RetireCheckpoint(fs, path, meta_suffix, save_id, locks);
+                            std::uint64_t save_id, std::uint64_t retired_id, PrefixLocks* locks) {
+  if (fs.Stat(IndexPath(path)) || !IsV1Checkpoint(fs, path)) {
+    RetireCheckpoint(fs, path, meta_suffix, save_id, retired_id, locks);
   } else {
     RetireV1Checkpoint(fs, path, meta_suffix);
   }
+}
+
+std::uint64_t SaveIdOf(FileSystem& fs, const std::string& prefix) {
+  if (IsIndexDamaged(fs, IndexPath(prefix))) return 0;
+  const std::optional<BundleHeader> header = CommittedHeader(fs, prefix);
+  return header && header->origin ? header->origin->save_id : 0;
 }
 
 void RemoveIfThere(FileSystem& fs, const std::string& path) {

@@ -29,7 +29,8 @@ struct SaveLockContent {
   // of their .meta files.
   std::vector<std::string> retired = {};
   std::string meta_suffix = {};
-  // Their save ids, in the same order, or none: another checkpoint that has the name by then stays.
+  // Their save ids, in the same order: another checkpoint that has the name by then stays.  0: it
+  // goes by its name.  Empty in files of earlier versions.
   std::vector<std::uint64_t> retired_ids = {};
   // Absolute paths of the directories that hold its data files; empty: they are beside the index.
   std::vector<std::string> storage_dirs = {};

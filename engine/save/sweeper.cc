@@ -42,17 +42,27 @@ struct Leftovers {
   std::string lock_file;
 };
 
+// Who removes a retired checkpoint holds no lock while its files go, and whoever sweeps beside it
+// removes the same ones.
+void RemoveWhatIsLeft(FileSystem& fs, const std::string& path) {
+  try {
+    fs.Remove(path);
+  } catch (const Error& error) {
+    if (error.code() != Code::kNotFound) throw;
+  }
+}
+
 // Removes `path`, which has or had the name `name`, and before it what a link there leads to.
 void RemoveFileAndTarget(FileSystem& fs, const std::string& path, const std::string& name,
                          const std::set<std::uint64_t>& save_ids) {
   const std::optional<DataName> data = ParseDataName(BaseName(name));
   const std::optional<std::string> target = data ? fs.ReadLink(path) : std::nullopt;
   if (target && IsStoredFile(*target, *data, save_ids)) {
-    if (fs.Stat(*target)) fs.Remove(*target);
+    RemoveWhatIsLeft(fs, *target);
     // For good before the name that leads to it: what is cut short is found by its name.
     if (fs.Stat(DirectoryOf(*target))) fs.SyncDirectory(DirectoryOf(*target));
   }
-  fs.Remove(path);
+  RemoveWhatIsLeft(fs, path);
 }
 
 class Sweep {
@@ -111,14 +121,17 @@ class Sweep {
     }
   }
 
-  // Whether a temporary file is what a committed save had still to rename: its .meta or state file,
-  // or a shard of a V1 checkpoint that has a journal.
-  static bool IsToBeRenamed(const std::string& name, bool committed,
-                            const std::set<std::string>& journals) {
+  // Whether the temporary file `path` is what a committed save had still to rename to `name`: its
+  // .meta, its state file unless a later save has written that, or a shard of a V1 checkpoint that
+  // has a journal.  `committed`: the prefix of the save, where it is.
+  bool IsToBeRenamed(const std::string& path, const std::string& name,
+                     const std::optional<std::string>& committed,
+                     const std::set<std::string>& journals) {
     if (const auto shard = ParseV1ShardPath(name); shard && journals.contains(shard->prefix)) {
       return true;
     }
-    return committed && !name.ends_with(kIndexEnd) && !ParseDataName(name);
+    if (!committed || name.ends_with(kIndexEnd) || ParseDataName(name)) return false;
+    return name.starts_with(*committed + ".") || !IsSuperseded(fs_, path, Path(name));
   }
 
   // The order matters: the tombstones and the lock file are what a sweep that is itself cut short
@@ -138,7 +151,11 @@ class Sweep {
     // What a dead process renamed is visible, and yet a power cut may still undo it: nothing is
     // judged by it before it is durable.
     if (!std::exchange(is_synced_, true)) fs_.SyncDirectory(directory_);
-    const bool committed = leftovers.lock && IsCommitted(leftovers.lock->prefix, save_id);
+    if (content) RequireKnownOutcome(leftovers);
+    std::optional<std::string> committed;  // its prefix
+    if (leftovers.lock && IsCommittedSave(fs_, Path(leftovers.lock->prefix), save_id)) {
+      committed = leftovers.lock->prefix;
+    }
     const std::set<std::uint64_t> retired_ids = RetiredIds(leftovers);
     std::set<std::string> journals;  // the prefixes that they stand for
     for (const TemporaryName& temporary : leftovers.temporaries) {
@@ -160,7 +177,7 @@ class Sweep {
         Note({path});
       } else if (IsV1Journal(target)) {
         tombstones.push_back(path);
-      } else if (IsToBeRenamed(leftovers.temporaries[i].path, committed, journals)) {
+      } else if (IsToBeRenamed(path, leftovers.temporaries[i].path, committed, journals)) {
         // Durable since before the commit.
         fs_.Rename(path, target);
         report_.actions.push_back({SweepAction::Kind::kRenamed, path, target});
@@ -168,7 +185,8 @@ class Sweep {
         Remove(path);
       }
     }
-    if (content) RemoveUnnamedData(*leftovers.lock, *content, committed);
+    if (committed && content) RemoveStaleMetaGraph(*committed, *content);
+    if (content) RemoveUnnamedData(*leftovers.lock, *content, committed.has_value());
     fs_.SyncDirectory(directory_);
     if (committed && content) Retire(*content, save_id);
     for (const std::string& tombstone : tombstones) Remove(tombstone);
@@ -200,35 +218,45 @@ class Sweep {
     return ids;
   }
 
-  bool IsCommitted(const std::string& prefix, std::uint64_t save_id) {
+  // A damaged index may be the dead save's own, unless that had files yet to be named before it.
+  void RequireKnownOutcome(const Leftovers& leftovers) {
+    const std::string index = IndexPath(Path(leftovers.lock->prefix));
+    if (!IsIndexDamaged(fs_, index)) return;
+    for (const TemporaryName& temporary : leftovers.temporaries) {
+      if (temporary.path.ends_with(kIndexEnd) || ParseDataName(temporary.path)) return;
+    }
+    throw Error(
+        Code::kDataLoss,
+        fmt::format("{} is damaged, and may be the save's own: what the save has left stays "
+                    "until the checkpoint is saved over or removed",
+                    index));
+  }
+
+  // That of the checkpoint which a save without a graph has replaced.
+  void RemoveStaleMetaGraph(const std::string& prefix, const SaveLockContent& content) {
     const std::optional<BundleHeader> header = CommittedHeader(fs_, Path(prefix));
-    return header && header->origin && header->origin->save_id == save_id;
+    if (!header || !header->origin || header->origin->meta_size != 0) return;
+    const std::string meta = MetaGraphPath(Path(prefix), content.meta_suffix);
+    if (const auto stat = fs_.Stat(meta); stat && !stat->is_directory) Remove(meta);
   }
 
   // What the dead save would have done last.  The state file does not list them any more.
   void Retire(const SaveLockContent& content, std::uint64_t save_id) {
     for (std::size_t i = 0; i < content.retired.size(); ++i) {
       const std::string& name = content.retired[i];
-      if (!content.retired_ids.empty() && !IsCommitted(name, content.retired_ids[i])) continue;
+      const std::uint64_t id = content.retired_ids.empty() ? 0 : content.retired_ids[i];
+      if (id != 0 && !IsCommittedSave(fs_, Path(name), id)) continue;
       if (const auto hidden = HideCheckpoint(fs_, Path(name), content.meta_suffix, save_id)) {
         RemoveHidden(fs_, *hidden);
         std::ranges::copy(hidden->warnings, std::back_inserter(report_.warnings));
         report_.actions.push_back({SweepAction::Kind::kRetired, Path(name)});
-      } else if (IsV1Checkpoint(Path(name))) {
+      } else if (IsV1Checkpoint(fs_, Path(name))) {
         // The .meta first: what is cut short is found by its data.
         RemoveIfThere(fs_, MetaGraphPath(Path(name), content.meta_suffix));
         RemoveV1Files(fs_, Path(name), {});
         report_.actions.push_back({SweepAction::Kind::kRetired, Path(name)});
       }
     }
-  }
-
-  // And no file of somebody else's that has the name.
-  bool IsV1Checkpoint(const std::string& path) {
-    const std::vector<V1File> files = FindV1Files(fs_, path);
-    return !files.empty() && std::ranges::all_of(files, [this](const V1File& file) {
-      return IsTable(fs_, file.path);
-    });
   }
 
   // Removes what is left of a retired checkpoint, unless its prefix was saved to again.
@@ -245,7 +273,11 @@ class Sweep {
   void RemoveUnnamedData(const LockName& lock, const SaveLockContent& content, bool committed) {
     const std::string prefix = Path(lock.prefix);
     std::set<int> unnamed(content.shard_counts.begin(), content.shard_counts.end());
-    if (const std::optional<BundleHeader> header = CommittedHeader(fs_, prefix)) {
+    if (IsIndexDamaged(fs_, IndexPath(prefix))) {
+      // It may name any of those that the save was to replace.
+      unnamed = {content.shard_counts.begin(),
+                 content.shard_counts.begin() + (content.shard_counts.empty() ? 0 : 1)};
+    } else if (const std::optional<BundleHeader> header = CommittedHeader(fs_, prefix)) {
       unnamed.erase(header->shard_count);
     }
     const std::set<std::uint64_t> owned =
@@ -261,7 +293,7 @@ class Sweep {
   }
 
   void Remove(const std::string& path) {
-    fs_.Remove(path);
+    RemoveWhatIsLeft(fs_, path);
     Note({path});
   }
   void Note(const std::vector<std::string>& removed) {
@@ -365,7 +397,7 @@ void RemoveHidden(FileSystem& fs, const HiddenCheckpoint& hidden) {
                         hidden.save_ids);
   }
   fs.SyncDirectory(DirectoryOf(hidden.tombstone));
-  fs.Remove(hidden.tombstone);
+  RemoveWhatIsLeft(fs, hidden.tombstone);
 }
 
 std::string TombstonePath(const std::string& prefix, std::uint64_t save_id) {

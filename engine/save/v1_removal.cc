@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "format/v1_files.h"
@@ -10,6 +11,12 @@
 #include "waypost/error.h"
 
 namespace waypost {
+
+bool IsV1Checkpoint(FileSystem& fs, const std::string& path) {
+  const std::vector<V1File> files = FindV1Files(fs, path);
+  return !files.empty() &&
+         std::ranges::all_of(files, [&](const V1File& file) { return IsTable(fs, file.path); });
+}
 
 void RequireNoV1Journal(FileSystem& fs, std::string_view operation, const std::string& prefix,
                         const std::vector<std::string>& warnings) {

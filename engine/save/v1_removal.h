@@ -12,6 +12,9 @@
 
 namespace waypost {
 
+// Whether a V1 checkpoint is at `path`, and not a file of somebody else's that has its name.
+bool IsV1Checkpoint(FileSystem& fs, const std::string& path);
+
 // Throws kFailedPrecondition when a journal of `prefix` stands; `warnings` are those of the sweep
 // that should have settled it.  Requires: the directory's lock is held.
 void RequireNoV1Journal(FileSystem& fs, std::string_view operation, const std::string& prefix,

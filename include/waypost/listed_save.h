@@ -11,7 +11,8 @@ namespace waypost {
 
 struct ListOptions {
   // How many of the checkpoints that the state file names stay; older ones are deleted once the new
-  // one is committed.  Those of earlier runs count too.  0: all stay.
+  // one is committed.  Those of earlier runs count too.  0: all stay.  What the file names in other
+  // directories, as in a copy of a directory, is never deleted, only not named any more.
   int max_to_keep = 0;
   std::string latest_filename = {};  // "" stands for "checkpoint"
 };
@@ -21,8 +22,9 @@ struct ListOptions {
 // when earlier saves of this engine are committed; of two engines that save into one directory at
 // the same time the file may miss a checkpoint of the other.
 //
-// Throws also kInvalidArgument for a negative max_to_keep, and what a state file that is there but
-// cannot be read gives: kDataLoss, kPermissionDenied.
+// Throws also kInvalidArgument for a negative max_to_keep and a latest_filename that leads
+// elsewhere or is a file of the checkpoint, and what a state file that is there but cannot be read
+// gives: kDataLoss, kPermissionDenied.
 SaveHandle SaveAsyncListed(Engine& engine, const std::string& prefix,
                            std::span<const NamedTensor> tensors, const SaveOptions& options = {},
                            const ListOptions& list = {});

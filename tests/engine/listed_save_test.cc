@@ -13,6 +13,7 @@
 #include "support/temp_dir.h"
 #include "support/tensor_set.h"
 #include "support/test_engine.h"
+#include "support/watched_file_system.h"
 
 namespace waypost {
 namespace {
@@ -66,6 +67,50 @@ TEST_F(ListedSave, ForgetsWhatIsGone) {
   Start(3, 2).WaitFinished();
   EXPECT_THAT(Listed(), ElementsAre(Step(2), Step(3)));
   EXPECT_TRUE(CheckpointExists(Step(2)));
+}
+
+// A state file of absolute paths names the original's checkpoints in a copy of the directory too.
+TEST_F(ListedSave, LeavesTheOriginalOfACopyAlone) {
+  for (const int step : {1, 2, 3}) Start(step).WaitFinished();
+  const TempDir other;
+  const std::string copy = other.File("copy");
+  std::filesystem::copy(dir_.path(), copy);
+  for (const int step : {4, 5, 6}) {
+    SaveAsyncListed(engine_, copy + "/m-" + std::to_string(step), state_.tensors(), {},
+                    {.max_to_keep = 2})
+        .WaitFinished();
+  }
+  for (const int step : {1, 2, 3}) EXPECT_TRUE(CheckpointExists(Step(step))) << step;
+  EXPECT_FALSE(CheckpointExists(copy + "/m-4")) << "its own are deleted";
+  EXPECT_THAT(GetCheckpointState(copy)->all_model_checkpoint_paths,
+              ElementsAre(copy + "/m-5", copy + "/m-6"));
+}
+
+// What another engine saves to the name of a checkpoint that is to go is not that checkpoint.
+TEST_F(ListedSave, DeletesNoNewerCheckpointOfTheSameName) {
+  for (const int step : {1, 2}) Start(step).WaitFinished();
+  bool is_saved_again = false;
+  WatchedFileSystem watched(PosixFileSystem(), [&](const std::string& operation) {
+    if (is_saved_again || !operation.starts_with("create " + Step(3) + ".index")) return;
+    is_saved_again = true;
+    SaveAsync(engine_, Step(1), state_.tensors()).WaitFinished();
+  });
+  Engine other = TestEngine(watched);
+  SaveAsyncListed(other, Step(3), state_.tensors(), {}, {.max_to_keep = 2}).WaitFinished();
+  EXPECT_TRUE(is_saved_again);
+  EXPECT_TRUE(CheckpointExists(Step(1)));
+  EXPECT_THAT(Listed(), ElementsAre(Step(2), Step(3)));
+}
+
+TEST_F(ListedSave, RefusesAStateFileElsewhereOrInTheCheckpointsPlace) {
+  for (const std::string& name : {std::string("../x"), std::string("m-1.index")}) {
+    EXPECT_EQ(CodeOf([&] {
+                SaveAsyncListed(engine_, Step(1), state_.tensors(), {}, {.latest_filename = name});
+              }),
+              Code::kInvalidArgument)
+        << name;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path()));
 }
 
 TEST_F(ListedSave, AFailedOneChangesNothing) {

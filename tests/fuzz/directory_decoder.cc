@@ -229,12 +229,12 @@ void LookAround(FileSystem& fs) {
   for (const char* const prefix : {"/d/m", "/d/n", "/d/m-?\?\?\?\?-of-00002"}) {
     look([&] { OpenCheckpoint(fs, prefix); });
     look([&] { FindV1Files(fs, prefix); });
-    look([&] { FindCommittedTemporary(fs, prefix); });
+    look([&] { ReadCommittedFile(fs, prefix, kFileBytesMax); });
     look([&] {
       FindMetaGraph(fs, prefix, {.save_id = 1, .writer = {}, .meta_size = 1, .meta_crc32c = 0});
     });
   }
-  look([&] { FindCommittedTemporary(fs, JoinPath(kDirectory, "checkpoint")); });
+  look([&] { ReadCommittedFile(fs, JoinPath(kDirectory, "checkpoint"), kFileBytesMax); });
 }
 
 }  // namespace

@@ -10,11 +10,19 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <utility>
 
+#include "base/bytes.h"
+#include "format/bundle_names.h"
+#include "format/index_maker.h"
 #include "manage/checkpoint_state_files.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
+#include "support/seed.h"
+#include "support/sim_file_system.h"
 #include "support/temp_dir.h"
+#include "support/wrapped_file_system.h"
 #include "waypost/error.h"
 
 namespace waypost {
@@ -37,6 +45,23 @@ class CheckpointStateTest : public ::testing::Test {
 
   TempDir temp_;
   const std::string& directory_ = temp_.path();
+};
+
+// Another file system, in which a file is renamed right before its first read.
+class RenamesBeforeItIsRead final : public WrappedFileSystem {
+ public:
+  RenamesBeforeItIsRead(FileSystem& base, std::string from, std::string to)
+      : WrappedFileSystem(base), from_(std::move(from)), to_(std::move(to)) {}
+  bool is_renamed() const { return is_renamed_; }
+  std::unique_ptr<DataFile> OpenData(const std::string& path) override {
+    if (path == from_ && !std::exchange(is_renamed_, true)) base_.Rename(from_, to_);
+    return base_.OpenData(path);
+  }
+
+ private:
+  const std::string from_;
+  const std::string to_;
+  bool is_renamed_ = false;
 };
 
 std::string OnePath(const std::string& path) {
@@ -201,6 +226,34 @@ TEST_F(CheckpointStateTest, NoFileAndABrokenFileAreNoState) {
   EXPECT_EQ(CodeOf([&] { ReadCheckpointState(PosixFileSystem(), directory_); }), Code::kDataLoss);
   std::filesystem::create_directory(Path("latest"));
   EXPECT_FALSE(GetCheckpointState(directory_, "latest"));
+}
+
+// The state file of a committed save gets its name between a reader's looking for it and reading
+// it.
+TEST_F(CheckpointStateTest, IsFoundWhileASaveGivesItItsName) {
+  SimFileSystem disk(TestSeed());
+  disk.CreateDirectory("/d");
+  BundleHeader header;
+  header.origin = {.save_id = 1, .writer = "test"};
+  const std::string temporary = TemporaryPath("/d/checkpoint", 1);
+  ReplaceFile(disk, "/d/m.index", "/d/x", AsBytes(IndexMaker(header).Finish()));
+  ReplaceFile(disk, LockPath("/d/m", 1), "/d/x", {});
+  ReplaceFile(disk, temporary, "/d/x", AsBytes(OnePath("m")));
+  RenamesBeforeItIsRead fs(disk, temporary, "/d/checkpoint");
+  const auto state = GetCheckpointState(fs, "/d");
+  EXPECT_TRUE(fs.is_renamed());
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->model_checkpoint_path, "/d/m");
+}
+
+// Neither the damaged checkpoint nor a dead save over it keeps readers from the others.
+TEST_F(CheckpointStateTest, IsReadBesideADeadSaveOverADamagedIndex) {
+  Write("checkpoint", OnePath("m-2"));
+  Write("m-2.index", "");
+  Write("m-3.index", "no index");
+  Write(BaseName(LockPath("m-3", 1)), "");
+  Write(BaseName(TemporaryPath("checkpoint", 1)), OnePath("m-3"));
+  EXPECT_EQ(LatestCheckpoint(directory_), Path("m-2"));
 }
 
 TEST_F(CheckpointStateTest, AStateWithoutALatestCheckpointIsRefused) {

@@ -5,14 +5,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "base/bytes.h"
+#include "format/bundle_files.h"
 #include "format/bundle_names.h"
 #include "format/index_maker.h"
 #include "format/v1_names.h"
 #include "io/directory_mark.h"
+#include "save/retire.h"
 #include "save/save_lock.h"
 #include "support/seed.h"
 #include "support/sim_file_system.h"
+#include "support/watched_file_system.h"
 
 namespace waypost {
 namespace {
@@ -20,6 +25,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAreArray;
 
 class SweeperTest : public ::testing::Test {
  protected:
@@ -33,9 +39,9 @@ class SweeperTest : public ::testing::Test {
     file->Sync();
     file->Close();
   }
-  static std::string IndexOfSave(std::uint64_t save_id) {
+  static std::string IndexOfSave(std::uint64_t save_id, const std::string& meta_graph = {}) {
     BundleHeader header;
-    header.origin = {.save_id = save_id, .writer = "test"};
+    header.origin = {.save_id = save_id, .writer = "test", .meta_size = meta_graph.size()};
     return IndexMaker(header).Finish();
   }
 
@@ -73,6 +79,89 @@ TEST_F(SweeperTest, RetiresOnlyTheCheckpointsOfTheIdsThatItIsTold) {
                                             .retired_ids = {2, 4}}));
   EXPECT_THAT(RecoverDirectory(fs_, "/d").warnings, IsEmpty());
   EXPECT_THAT(fs_.List("/d"), ElementsAre("m.index", "part-3.data-00000-of-00001", "part-3.index"));
+}
+
+// Its data files go by the names of the dead save's own; the index may name any others.
+TEST_F(SweeperTest, LeavesTheDataOfADamagedIndexUnderADeadSave) {
+  Write("/d/m.index", "no index");
+  Write("/d/m.data-00000-of-00001", "x");
+  Write("/d/m.data-00000-of-00002", "x");
+  Write(TemporaryPath("/d/m.data-00001-of-00002", 1), "x");
+  Write(TemporaryPath("/d/m.index", 1), "x");
+  Write(TemporaryPath("/d/checkpoint", 1), "m");
+  Write(LockPath("/d/m", 1), PrintSaveLock({.pid = 1, .host = "host", .shard_counts = {2, 1}}));
+  EXPECT_THAT(RecoverDirectory(fs_, "/d").warnings, IsEmpty());
+  EXPECT_THAT(fs_.List("/d"), ElementsAre("m.data-00000-of-00001", "m.index"));
+}
+
+// The damaged index may be that of the dead save, which was killed before it had renamed all.
+TEST_F(SweeperTest, LeavesAllOfADeadSaveThatMayHaveCommittedADamagedIndex) {
+  const std::vector<std::string> files = {"m.data-00000-of-00001", "m.data-00000-of-00002",
+                                          "m.index", BaseName(LockPath("m", 1)),
+                                          BaseName(TemporaryPath("m.meta", 1))};
+  for (const std::string& file : files) {
+    Write("/d/" + file, file == BaseName(LockPath("m", 1))
+                            ? PrintSaveLock({.pid = 1, .host = "host", .shard_counts = {2, 1}})
+                            : "x");
+  }
+  EXPECT_THAT(RecoverDirectory(fs_, "/d").warnings,
+              ElementsAre(HasSubstr("/d/m.index is damaged")));
+  EXPECT_THAT(fs_.List("/d"), UnorderedElementsAreArray(files));
+  fs_.Remove("/d/m.index");
+  Write("/d/m.index", IndexOfSave(2));  // of one data file
+  EXPECT_THAT(RecoverDirectory(fs_, "/d").warnings, IsEmpty());
+  EXPECT_THAT(fs_.List("/d"), ElementsAre("m.data-00000-of-00001", "m.index"));
+}
+
+TEST_F(SweeperTest, AStateFileThatWasWrittenLaterStays) {
+  Write("/d/m.index", IndexOfSave(1));
+  Write(TemporaryPath("/d/checkpoint", 1), "older");
+  Write(LockPath("/d/m", 1), PrintSaveLock({.pid = 1, .host = "host", .shard_counts = {1}}));
+  Write("/d/checkpoint", "newer");
+  EXPECT_EQ(ReadCommittedFile(fs_, "/d/checkpoint", 100), "newer") << "before a sweep";
+  EXPECT_THAT(RecoverDirectory(fs_, "/d").warnings, IsEmpty());
+  EXPECT_EQ(ReadFile(fs_, "/d/checkpoint", 100), "newer");
+  EXPECT_THAT(fs_.List("/d"), ElementsAre("checkpoint", "m.index"));
+}
+
+// The save that was killed right after its commit had none, and the one it replaced had.
+TEST_F(SweeperTest, AMetaGraphOfTheReplacedCheckpointGoes) {
+  Write("/d/m.meta", "of another step");
+  Write("/d/m.index", IndexOfSave(1));
+  Write(LockPath("/d/m", 1),
+        PrintSaveLock({.pid = 1, .host = "host", .shard_counts = {1}, .meta_suffix = "meta"}));
+  EXPECT_THAT(RecoverDirectory(fs_, "/d").warnings, IsEmpty());
+  EXPECT_THAT(fs_.List("/d"), ElementsAre("m.index"));
+}
+
+// Who removes a checkpoint holds no lock while its files go.
+TEST(SweeperBesideARemoval, BothPassOverWhatTheOtherHasRemoved) {
+  SimFileSystem disk(TestSeed());
+  disk.CreateDirectory("/d");
+  const auto write = [&](const std::string& path, const std::string& content) {
+    const auto file = disk.Create(path, CreateMode::kExclusive);
+    file->Append(AsBytes(content));
+    file->Close();
+  };
+  BundleHeader header;
+  header.origin = {.save_id = 2, .writer = "test"};
+  write("/d/m.index", IndexMaker(header).Finish());
+  write("/d/m.data-00000-of-00001", "x");
+  std::optional<SweepReport> report;
+  WatchedFileSystem watched(disk, [&](const std::string& operation) {
+    if (!report && operation.starts_with("remove ")) report = RecoverDirectory(disk, "/d");
+  });
+  RetireCheckpoint(watched, "/d/m", "meta", 7);
+  ASSERT_TRUE(report);
+  EXPECT_THAT(report->warnings, IsEmpty());
+  EXPECT_THAT(disk.List("/d"), IsEmpty());
+}
+
+// Only the name is a V1 checkpoint's.
+TEST_F(SweeperTest, RetiresNoFileOfSomebodyElses) {
+  Write("/d/step_100", "a data loader's position");
+  RetireEitherCheckpoint(fs_, "/d/step_100", "meta", 7);
+  EXPECT_THAT(fs_.List("/d"), ElementsAre("step_100"));
 }
 
 // As a merge of many parts has it.
@@ -124,7 +213,7 @@ TEST_F(SweeperTest, AJournalRenamesOnlyShardsOfItsCheckpoint) {
 }
 
 TEST_F(SweeperTest, ACommittedSaveRetiresCheckpointsOnlyAndRenamesOverNone) {
-  Write("/d/m.index", IndexOfSave(1));
+  Write("/d/m.index", IndexOfSave(1, "its meta graph"));
   Write("/d/other.index", IndexOfSave(2));
   Write("/d/notes.txt", "a user's own");
   Write(TemporaryPath("/d/other.index", 1), IndexOfSave(1));

@@ -44,12 +44,11 @@ void CheckForm(const std::string& text, const CheckpointState& state, Findings& 
 Findings FindStateFileDamage(FileSystem& fs, const std::string& path,
                              std::vector<std::string>& prefixes) {
   Findings findings = {.kind = Findings::Kind::kStateFile, .path = path};
-  // As whoever reads it: a crash may have left it under its temporary name.
-  const std::string text =
-      ReadFile(fs, FindCommittedTemporary(fs, path).value_or(path), kStateBytesMax);
-  findings.size_bytes = text.size();
+  const std::optional<std::string> text = ReadCommittedFile(fs, path, kStateBytesMax);
+  if (!text) throw Error(Code::kNotFound, fmt::format("read {}: there is no such file", path));
+  findings.size_bytes = text->size();
   try {
-    CheckForm(text, ParseStateText(text, path), findings);
+    CheckForm(*text, ParseStateText(*text, path), findings);
     const std::optional<CheckpointState> state =
         ReadCheckpointState(fs, DirectoryOf(path), BaseName(path));
     if (!state) return findings;
