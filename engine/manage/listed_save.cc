@@ -14,6 +14,8 @@
 namespace waypost {
 namespace {
 
+constexpr const char* kMetaGraphSuffix = "meta";
+
 // What the state file names and what is still there, oldest first, without `prefix`.
 std::vector<std::string> OthersListed(FileSystem& fs, const std::string& prefix,
                                       const std::string& latest_filename) {
@@ -71,7 +73,7 @@ void CheckOptions(const std::string& prefix, const ListOptions& list) {
     throw Error(Code::kInvalidArgument,
                 fmt::format("save {}: max_to_keep {} is negative", prefix, list.max_to_keep));
   }
-  CheckSaveNames(prefix, prefix, {.latest_filename = list.latest_filename});
+  CheckLatestFilename(prefix, prefix, list.latest_filename, kMetaGraphSuffix);
 }
 
 }  // namespace
@@ -100,7 +102,7 @@ void ListCheckpoint(Engine& engine, const std::string& prefix, const ListOptions
   const CommittedFile state = StateWith(prefix, std::move(listing.kept), list.latest_filename);
   WriteFileDurably(fs, state.path, state.content);
   for (const std::string& retired : listing.retired)
-    RemoveCheckpoint(fs, retired, SaverDef::kV2, "meta");
+    RemoveCheckpoint(fs, retired, SaverDef::kV2, kMetaGraphSuffix);
 }
 
 }  // namespace waypost

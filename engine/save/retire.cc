@@ -91,9 +91,14 @@ void RetireEitherCheckpoint(FileSystem& fs, const std::string& path, const std::
 }
 
 std::uint64_t SaveIdOf(FileSystem& fs, const std::string& prefix) {
-  if (IsIndexDamaged(fs, IndexPath(prefix))) return 0;
-  const std::optional<BundleHeader> header = CommittedHeader(fs, prefix);
-  return header && header->origin ? header->origin->save_id : 0;
+  try {
+    const std::optional<BundleHeader> header = CommittedHeader(fs, prefix);
+    return header && header->origin ? header->origin->save_id : 0;
+  } catch (const Error& error) {
+    // The whole of a large index is read only where its header cannot be.
+    if (error.code() != Code::kDataLoss || !IsIndexDamaged(fs, IndexPath(prefix))) throw;
+    return 0;
+  }
 }
 
 void RemoveIfThere(FileSystem& fs, const std::string& path) {
