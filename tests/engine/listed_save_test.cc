@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 
@@ -89,10 +90,10 @@ TEST_F(ListedSave, LeavesTheOriginalOfACopyAlone) {
 // What another engine saves to the name of a checkpoint that is to go is not that checkpoint.
 TEST_F(ListedSave, DeletesNoNewerCheckpointOfTheSameName) {
   for (const int step : {1, 2}) Start(step).WaitFinished();
-  bool is_saved_again = false;
+  std::atomic<bool> is_saved_again = false;  // several threads of the other engine look
   WatchedFileSystem watched(PosixFileSystem(), [&](const std::string& operation) {
-    if (is_saved_again || !operation.starts_with("create " + Step(3) + ".index")) return;
-    is_saved_again = true;
+    const bool is_time = operation.starts_with("create " + Step(3) + ".index");
+    if (!is_time || is_saved_again.exchange(true)) return;
     SaveAsync(engine_, Step(1), state_.tensors()).WaitFinished();
   });
   Engine other = TestEngine(watched);
