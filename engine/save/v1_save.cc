@@ -244,8 +244,14 @@ class V1Save {
 
   void WriteJournal() {
     // It says by its name all that there is to say, and so is visible from here on.
-    const std::unique_ptr<WritableFile> journal =
-        fs_.Create(V1JournalPath(prefix_, save_id_), CreateMode::kExclusive);
+    std::unique_ptr<WritableFile> journal;
+    try {
+      journal = fs_.Create(V1JournalPath(prefix_, save_id_), CreateMode::kExclusive);
+    } catch (const Error&) {
+      // It may be there all the same, as where a server's answer is lost.
+      if (!IsGone(V1JournalPath(prefix_, save_id_))) TakeJournalBack();
+      throw;
+    }
     try {
       journal->Sync();
       journal->Close();
@@ -262,6 +268,7 @@ class V1Save {
     try {
       RemoveJournal();
     } catch (const Error& error) {
+      if (error.code() == Code::kNotFound) return;
       committed_ = true;
       if (!IsGone(V1JournalPath(prefix_, save_id_))) AfterCommit([&] { throw error; });
     }
@@ -293,13 +300,16 @@ class V1Save {
     AfterCommit([&] { fs_.SyncDirectory(directory_); });
   }
 
-  // False when it cannot be told.
+  // False when it cannot be told, though it was looked at twice.
   bool IsGone(const std::string& path) const {
-    try {
-      return !fs_.Stat(path);
-    } catch (const Error&) {
-      return false;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      try {
+        return !fs_.Stat(path);
+      } catch (const Error&) {
+        continue;
+      }
     }
+    return false;
   }
 
   // What is left undone here the next sweep does.
