@@ -249,7 +249,7 @@ class V1Save {
       journal = fs_.Create(V1JournalPath(prefix_, save_id_), CreateMode::kExclusive);
     } catch (const Error&) {
       // It may be there all the same, as where a server's answer is lost.
-      if (!IsGone(V1JournalPath(prefix_, save_id_))) TakeJournalBack();
+      if (IsThere(V1JournalPath(prefix_, save_id_)) == true) TakeJournalBack();
       throw;
     }
     try {
@@ -300,17 +300,18 @@ class V1Save {
     AfterCommit([&] { fs_.SyncDirectory(directory_); });
   }
 
-  // False when it cannot be told, though it was looked at twice.
-  bool IsGone(const std::string& path) const {
+  // nullopt when it cannot be told, though it was looked at twice.
+  std::optional<bool> IsThere(const std::string& path) const {
     for (int attempt = 0; attempt < 2; ++attempt) {
       try {
-        return !fs_.Stat(path);
+        return fs_.Stat(path).has_value();
       } catch (const Error&) {
         continue;
       }
     }
-    return false;
+    return std::nullopt;
   }
+  bool IsGone(const std::string& path) const { return IsThere(path) == false; }
 
   // What is left undone here the next sweep does.
   void AfterCommit(const std::function<void()>& action) const {
